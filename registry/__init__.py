@@ -1,0 +1,1 @@
+"""What is known and kept: records, graph, blobs, journal, lineage and verification."""

@@ -1,0 +1,129 @@
+"""What the registry raises: one tree, drawn here.
+
+::
+
+    PressmarkError
+    ├── NotFoundError           nothing is known under this name
+    ├── AmbiguousNameError      a name fits several things
+    ├── InvalidInputError       an argument, a file or an RDF document is malformed
+    ├── RecordRefusedError      a record breaks the shapes; nothing was stored
+    ├── StoreError
+    │   ├── StoreLockedError    nothing can be written now: another process is writing
+    │   │   └── StoreReadOnlyError  nothing can be written by this user or on this disk
+    │   ├── StoreVersionError   the store was written by another version
+    │   ├── StoreDamagedError   the journal, a bundle or the graph is not what it was
+    │   └── StorageFullError    no space left; nothing was acknowledged
+    └── BlobError
+        ├── BlobMissingError    bytes that a record names are not here
+        └── BlobDamagedError    bytes that are here have another digest
+
+`pressmark.compression.errors` grows its own branch from `PressmarkError`. Libraries raise,
+the command line alone prints, the HTTP interface maps each class once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Violation:
+    """One reason why a record does not conform.
+
+    Attributes:
+        focus: IRI of the node that is wrong.
+        path: IRI of the property that is wrong, or "" where the node itself is.
+        shape: Name of the constraint, as in ``ontology/shapes.ttl``.
+        message: What is wrong and what to do, for a person.
+        value: The offending value as N-Triples text, or "".
+    """
+
+    focus: str
+    path: str
+    shape: str
+    message: str
+    value: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.focus} {self.path}".rstrip()
+        found = f" (found: {self.value})" if self.value else ""
+        return f"{where}: {self.message}{found} [{self.shape}]"
+
+
+class PressmarkError(Exception):
+    """The root of all errors that Pressmark raises on purpose.
+
+    Attributes:
+        message: What happened, and to which artifact, file or tensor.
+        hint: What to do next; may be empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class NotFoundError(PressmarkError):
+    """Nothing is known under the given name."""
+
+
+class AmbiguousNameError(PressmarkError):
+    """A name fits more than one thing; the message lists them."""
+
+
+class InvalidInputError(PressmarkError):
+    """An argument, a file or an RDF document is malformed."""
+
+
+class RecordRefusedError(PressmarkError):
+    """A record breaks the shapes, and nothing of it was stored.
+
+    Attributes:
+        violations: Every reason found.
+    """
+
+    def __init__(self, violations: Sequence["Violation"], hint: str = "") -> None:
+        self.violations = tuple(violations)
+        count = len(self.violations)
+        lines = "\n".join(f"  - {violation}" for violation in self.violations)
+        reasons = "reason" if count == 1 else "reasons"
+        super().__init__(f"The record was refused for {count} {reasons}:\n{lines}", hint)
+
+
+class StoreError(PressmarkError):
+    """Something about the place where the registry keeps its data."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the write lock."""
+
+
+class StoreReadOnlyError(StoreLockedError):
+    """This user may not write to the store, or nobody may: it is on a read-only file system."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a version that this one does not read."""
+
+
+class StoreDamagedError(StoreError):
+    """The journal, a bundle or the graph is not what was committed."""
+
+
+class StorageFullError(StoreError):
+    """No space was left while writing; nothing was acknowledged."""
+
+
+class BlobError(PressmarkError):
+    """Something about content-addressed bytes."""
+
+
+class BlobMissingError(BlobError):
+    """Bytes that a record names are not in the blob store."""
+
+
+class BlobDamagedError(BlobError):
+    """Bytes in the blob store do not have the digest they are named by."""

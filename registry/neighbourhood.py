@@ -1,0 +1,100 @@
+"""What must be known of the store to judge one record.
+
+A record is judged together with the out-edges of what it points at (types, times, outcomes) and a
+few inverse look-ups, without which a backdated retirement or a second closing would go unseen. The
+result is the same as if the whole store had been validated with the record in it: that law,
+"incremental = full", is held by a property test.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pyoxigraph import Literal, NamedNode, Quad, Store
+
+from pressmark.ontology.terms import PM, PROV
+
+JOURNAL_GRAPH: Final = NamedNode("urn:pressmark:journal")
+"""The graph of what is derived from the journal; it belongs to no record."""
+
+_MINTED: Final = ("urn:uuid:", "ni:///sha-256;")
+_INVERSE: Final = {
+    PROV.entity: (PROV.invalidated,),
+    PROV.invalidated: (PROV.invalidated, PROV.entity),
+    PM.isStepOf: (PM.closes,),
+    PM.closes: (PM.closes, PM.isStepOf),
+}
+"""For a new statement with the key: which old statements about the same object are needed."""
+
+
+class GraphReader(Protocol):
+    """What a validation asks of a graph."""
+
+    def match(
+        self,
+        subject: NamedNode | None = None,
+        predicate: NamedNode | None = None,
+        object_: NamedNode | Literal | None = None,
+        graph: NamedNode | None = None,
+    ) -> Iterator[Quad]:
+        """Find quads by what is given of them."""
+
+
+@dataclass(frozen=True)
+class StoreReader:
+    """Reads an Oxigraph store."""
+
+    store: Store
+
+    def match(
+        self,
+        subject: NamedNode | None = None,
+        predicate: NamedNode | None = None,
+        object_: NamedNode | Literal | None = None,
+        graph: NamedNode | None = None,
+    ) -> Iterator[Quad]:
+        """Find quads by what is given of them."""
+        return self.store.quads_for_pattern(subject, predicate, object_, graph)
+
+
+def neighbours(quads: Iterable[Quad], graph: GraphReader) -> list[Quad]:
+    """Collect what the store knows that can matter for these new statements.
+
+    Args:
+        quads: The record's statements.
+        graph: The store without them.
+    """
+    statements = list(quads)
+    stated = {quad.subject for quad in statements}
+    wanted = set(_minted(quad.object for quad in statements)) - stated
+    for predicate, node in _inverse_questions(statements):
+        found = graph.match(predicate=predicate, object_=node)
+        wanted.update(_minted(old.subject for old in found))
+    return [quad for node in wanted - stated for quad in out_edges(node, graph)]
+
+
+def _inverse_questions(quads: Iterable[Quad]) -> set[tuple[NamedNode, NamedNode]]:
+    return {
+        (predicate, quad.object)
+        for quad in quads
+        if isinstance(quad.object, NamedNode)
+        for predicate in _INVERSE.get(quad.predicate, ())
+    }
+
+
+def out_edges(node: NamedNode, graph: GraphReader) -> Iterator[Quad]:
+    """Give what is said of a node, but for what the journal adds."""
+    for quad in graph.match(subject=node):
+        if quad.graph_name != JOURNAL_GRAPH:
+            yield quad
+
+
+def name_of(term: object) -> str:
+    """Give an IRI as plain text, and any other term as N-Triples text."""
+    return term.value if isinstance(term, NamedNode) else str(term)
+
+
+def _minted(terms: Iterable[object]) -> Iterator[NamedNode]:
+    for term in terms:
+        if isinstance(term, NamedNode) and term.value.startswith(_MINTED):
+            yield term

@@ -1,0 +1,203 @@
+"""A record: the canonical bytes of one bundle, and the files that it brings.
+
+The record is bytes, the graph is only an index over it. The canonical form is: one pass through an
+Oxigraph store (which rewrites some literals on storing), then the N-Quads lines sorted as bytes.
+There are no blank nodes, so that nothing needs to be relabelled.
+
+Laws, held by property tests: ``canonical_nquads`` is idempotent over parsing, and does not depend
+on the order or the repetition of quads.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from pyoxigraph import (
+    BlankNode,
+    Literal,
+    NamedNode,
+    Quad,
+    RdfFormat,
+    Store,
+    parse,
+)
+
+from pressmark.ontology.terms import XSD
+from pressmark.registry.errors import InvalidInputError
+from pressmark.registry.ids import new_iri, sha256_file
+
+Value: TypeAlias = NamedNode | Literal | str | bool | int | float
+"""What a statement may say: a term, or a Python value that becomes a literal."""
+
+DATATYPES: Final = frozenset(
+    {XSD.string, XSD.boolean, XSD.integer, XSD.double, XSD.dateTime, XSD.anyURI}
+)
+"""The datatypes whose forms are stable once Oxigraph has stored them."""
+
+FORMATS: Final[Mapping[str, RdfFormat]] = {
+    ".nq": RdfFormat.N_QUADS,
+    ".trig": RdfFormat.TRIG,
+    ".jsonld": RdfFormat.JSON_LD,
+}
+"""The formats in which a record that was made elsewhere can be read, by file suffix."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One bundle with the shared descriptions that it needs, ready to be committed anywhere.
+
+    Attributes:
+        bundle: IRI of the bundle and of its named graph.
+        nquads: Canonical N-Quads of the bundle's graph and of its shared descriptions.
+        files: The files that the record brings, by the SHA-256 of their bytes.
+    """
+
+    bundle: NamedNode
+    nquads: bytes
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical N-Quads: the digest by which the journal knows the bundle."""
+        return hashlib.sha256(self.nquads).hexdigest()
+
+    def quads(self) -> Iterator[Quad]:
+        """Parse the statements."""
+        return parse(self.nquads, format=RdfFormat.N_QUADS)
+
+
+def canonical_nquads(quads: Iterable[Quad]) -> bytes:
+    """Bring quads into the one form whose bytes are hashed and kept.
+
+    Args:
+        quads: Statements without blank nodes, in any order, repetition allowed.
+
+    Returns:
+        Sorted N-Quads lines in UTF-8, each ending in a newline.
+    """
+    store = Store()
+    store.extend(quads)
+    text = store.dump(format=RdfFormat.N_QUADS) or b""
+    return b"".join(sorted(text.splitlines(keepends=True)))
+
+
+def literal(value: str | bool | int | float) -> Literal:
+    """Turn a Python value into a literal of the datatype that it has in records."""
+    return Literal(value)
+
+
+def moment(text: str) -> Literal:
+    """Turn a time, as `ids.utc_now` writes it, into an ``xsd:dateTime`` literal."""
+    return Literal(text, datatype=XSD.dateTime)
+
+
+@dataclass(frozen=True)
+class Description:
+    """A shared description: a node that is named by the digest of what is said about it.
+
+    Adding it to a store twice changes nothing, because its IRI is the name of its graph.
+
+    Attributes:
+        iri: ``ni:///sha-256;`` and the digest; see `description_digest`.
+        quads: The statements, all in the graph ``iri``.
+    """
+
+    iri: NamedNode
+    quads: tuple[Quad, ...]
+
+
+class RecordBuilder:
+    """Collects the statements of one bundle.
+
+    Args:
+        bundle: IRI of the bundle; minted where it is not given.
+    """
+
+    def __init__(self, bundle: NamedNode | None = None) -> None:
+        self.bundle = bundle or new_iri()
+        self._quads: list[Quad] = []
+        self._files: dict[str, Path] = {}
+
+    def add(self, subject: NamedNode, predicate: NamedNode, value: Value) -> None:
+        """Say one thing in the bundle's graph."""
+        term = value if isinstance(value, NamedNode | Literal) else literal(value)
+        self._quads.append(Quad(subject, predicate, term, self.bundle))
+
+    def describe(self, description: Description) -> NamedNode:
+        """Bring a shared description along, and give its IRI."""
+        self._quads.extend(description.quads)
+        return description.iri
+
+    def attach(self, path: Path, sha256: str | None = None) -> str:
+        """Bring a file along, and give its SHA-256.
+
+        Args:
+            path: The file; it must still be there when the record is committed.
+            sha256: Its digest where it is known already; else the file is read.
+        """
+        digest = sha256 or sha256_file(path)
+        self._files[digest] = path
+        return digest
+
+    def build(self) -> Record:
+        """Make the record."""
+        return Record(self.bundle, canonical_nquads(self._quads), dict(self._files))
+
+
+def record_from_rdf(
+    data: bytes, rdf_format: RdfFormat, files: Mapping[str, Path] | None = None
+) -> Record:
+    """Read a record that was made elsewhere.
+
+    Nothing is ever fetched: a JSON-LD document must carry its context inside.
+
+    Args:
+        data: A document with named graphs, in one of `FORMATS`.
+        rdf_format: Its format.
+        files: The files that it brings, by SHA-256.
+
+    Raises:
+        InvalidInputError: The document is malformed, names a remote JSON-LD context, has blank
+            nodes, or does not hold exactly one bundle.
+    """
+    quads = _parse_foreign(data, rdf_format)
+    if blank := next((quad for quad in quads if _has_blank_node(quad)), None):
+        raise InvalidInputError(
+            f"The document has a blank node: {blank.subject} {blank.predicate} {blank.object}.",
+            "Name every node with an IRI, such as <urn:uuid:...#usage-0>: "
+            "the digest of a record is taken over its lines.",
+        )
+    return Record(_only_bundle(quads), canonical_nquads(quads), dict(files or {}))
+
+
+def _parse_foreign(data: bytes, rdf_format: RdfFormat) -> list[Quad]:
+    try:
+        return list(parse(data, format=rdf_format))
+    except (SyntaxError, ValueError, OSError) as error:
+        hint = ""
+        if "context" in str(error).lower() and rdf_format == RdfFormat.JSON_LD:
+            hint = "Remote contexts are never fetched: write the context into the document."
+        raise InvalidInputError(
+            f"The document is not valid {rdf_format.name}: {error}", hint
+        ) from (error)
+
+
+def _has_blank_node(quad: Quad) -> bool:
+    return any(isinstance(term, BlankNode) for term in quad)
+
+
+def _only_bundle(quads: Iterable[Quad]) -> NamedNode:
+    minted = {
+        quad.graph_name
+        for quad in quads
+        if isinstance(quad.graph_name, NamedNode) and quad.graph_name.value.startswith("urn:uuid:")
+    }
+    if len(minted) != 1:
+        raise InvalidInputError(
+            f"The document has {len(minted)} graphs named <urn:uuid:...>, but a record has one.",
+            "Write one document for each bundle.",
+        )
+    return minted.pop()

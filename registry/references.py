@@ -1,0 +1,160 @@
+"""Which bytes the history needs: read from the bundles themselves, never from the graph.
+
+The graph is an index and may be stale or damaged; nothing is removed, left out of a backup or
+called missing on its word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from pyoxigraph import NamedNode, RdfFormat, parse
+
+from pressmark.ontology.terms import PM, PROV, RDF, RDFS
+from pressmark.registry.journal import Entry
+
+_PREDICATES: Final = (
+    *(PM.hasContent, PM.hasFile, PM.sha256, PM.fileName, PM.log, PM.byproduct),
+    *(PROV.invalidated, RDFS.label),
+)
+# Most lines of a bundle are about other things, and parsing is the slow part.
+_RELEVANT: Final = re.compile(
+    b"^<[^>]*> (?:%s|%s %s) .*\n"
+    % (
+        b"|".join(re.escape(str(predicate).encode()) for predicate in _PREDICATES),
+        re.escape(str(RDF.type).encode()),
+        re.escape(str(PM.Recipe).encode()),
+    ),
+    re.MULTILINE,
+)
+
+
+class References:
+    """What the bundles read so far say about blobs; feed it with `add`.
+
+    A *content* is a set of files. Its bytes may go when every artifact that has it was retired; a
+    by-product, and content that no artifact has, stays.
+    """
+
+    def __init__(self) -> None:
+        self.bundles: set[str] = set()
+        self._files: dict[str, set[str]] = defaultdict(set)
+        self._owners: dict[str, set[str]] = defaultdict(set)
+        self._digests: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
+        self._logs: set[str] = set()
+        self._plans: set[str] = set()
+        self._byproducts: set[str] = set()
+        self._retired: set[str] = set()
+        self._uses: dict[str, list[str]] | None = None
+
+    def add(self, entry: Entry, nquads: bytes) -> None:
+        """Read one bundle.
+
+        Args:
+            entry: Its journal entry.
+            nquads: Its canonical N-Quads.
+        """
+        self.bundles.add(entry.bundle_digest)
+        self._uses = None
+        lines = b"".join(_RELEVANT.findall(nquads))
+        for quad in parse(lines, format=RdfFormat.N_QUADS):
+            if isinstance(quad.subject, NamedNode) and isinstance(quad.object, NamedNode):
+                self._link(quad.subject.value, quad.predicate, quad.object)
+            elif isinstance(quad.subject, NamedNode):
+                self._value(quad.subject.value, quad.predicate, str(quad.object.value))
+
+    def _link(self, subject: str, predicate: NamedNode, value: NamedNode) -> None:
+        if predicate == PM.hasContent:
+            self._owners[value.value].add(subject)
+        elif predicate == PM.hasFile:
+            self._files[subject].add(value.value)
+        elif predicate == PM.byproduct:
+            self._byproducts.add(value.value)
+        elif predicate == PROV.invalidated:
+            self._retired.add(value.value)
+        elif value == PM.Recipe:
+            self._plans.add(subject)
+
+    def _value(self, subject: str, predicate: NamedNode, value: str) -> None:
+        if predicate == PM.sha256:
+            self._digests[subject] = value
+        elif predicate == PM.fileName:
+            self._names[subject] = value
+        elif predicate == PM.log:
+            self._logs.add(value)
+        elif predicate == RDFS.label:
+            self._labels[subject] = value
+
+    def artifacts(self) -> set[NamedNode]:
+        """Every artifact that has files."""
+        return {NamedNode(owner) for owners in self._owners.values() for owner in owners}
+
+    def retire(self, artifact: NamedNode) -> None:
+        """Take into account that an artifact was retired, as told by another history."""
+        self._retired.add(artifact.value)
+
+    def files_of(self, artifact: NamedNode) -> set[str]:
+        """The digests of an artifact's files."""
+        owned = {c for c, owners in self._owners.items() if artifact.value in owners}
+        return self._digests_of(owned)
+
+    def named(self) -> set[str]:
+        """Every digest that any bundle names, and the bundles' own."""
+        return self.bundles | self._logs | set(self._digests.values())
+
+    def live(self) -> set[str]:
+        """The digests whose bytes must be kept if they are here.
+
+        A file is live if some content that has it is; two contents may share a file.
+        """
+        dead = {content for content in self._files if self._is_dead(content)}
+        parts = {file for files in self._files.values() for file in files}
+        outside = {digest for node, digest in self._digests.items() if node not in parts}
+        return self.bundles | self._logs | outside | self._digests_of(set(self._files) - dead)
+
+    def collectable(self) -> set[str]:
+        """The digests whose bytes may have gone: files of retired contents, and of nothing else."""
+        return self._digests_of(self._files) - self.live()
+
+    def required(self) -> set[str]:
+        """The digests whose bytes must be here: without those of data sets, which may not be."""
+        alive = {content for content in self._files if not self._is_dead(content)}
+        plans = {self._digests[plan] for plan in self._plans if plan in self._digests}
+        return self.bundles | self._logs | plans | self._digests_of(alive)
+
+    def describe(self, digest: str) -> str:
+        """Say for a person what a digest belongs to."""
+        if digest in self.bundles:
+            return "a bundle of the journal"
+        if digest in self._logs:
+            return "the log of an activity"
+        if self._uses is None:
+            self._uses = self._all_uses()
+        return "; ".join(sorted(self._uses.get(digest, ()))) or "a recipe or a data set"
+
+    def _all_uses(self) -> dict[str, list[str]]:
+        uses: dict[str, list[str]] = defaultdict(list)
+        for content, files in self._files.items():
+            owners = self._owner_names(content)
+            for file in files:
+                digest = self._digests.get(file, "")
+                uses[digest].append(f"{self._names.get(file, '?')} of {owners}")
+        return uses
+
+    def _owner_names(self, content: str) -> str:
+        owners = sorted(self._owners.get(content, ()))
+        named = (f"{self._labels.get(owner, 'artifact')} <{owner}>" for owner in owners)
+        return ", ".join(named) or "a by-product"
+
+    def _is_dead(self, content: str) -> bool:
+        owners = self._owners.get(content, set())
+        return bool(owners) and owners <= self._retired and content not in self._byproducts
+
+    def _digests_of(self, contents: Iterable[str]) -> set[str]:
+        files = (file for content in contents for file in self._files[content])
+        return {self._digests[file] for file in files if file in self._digests}

@@ -1,0 +1,385 @@
+"""The registry: what was committed, and what can be asked about it.
+
+Commit order. A record is validated; its files, then its bundle, are stored as blobs; one line is
+appended to the journal and synced: from then on the record is *acknowledged*, and survives a power
+cut. Last, the graph is extended. The graph is only an index: whatever happens before or while it is
+extended, it is brought up to date from the journal and the bundles when it is opened again
+(`pressmark.registry.access`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from pyoxigraph import NamedNode, Triple
+
+from pressmark import ontology
+from pressmark.ontology.questions import Value, bind
+from pressmark.registry import files
+from pressmark.registry.access import GraphAccess
+from pressmark.registry.blobs import BlobStore
+from pressmark.registry.config import FILE_NAME, Config
+from pressmark.registry.errors import (
+    BlobDamagedError,
+    BlobMissingError,
+    InvalidInputError,
+    RecordRefusedError,
+    StorageFullError,
+    Violation,
+)
+from pressmark.registry.faults import FaultPoint, reached
+from pressmark.registry.graph import Answer, ClosedGraphError, GraphReader, Row, is_full
+from pressmark.registry.index import bundle_at, sequence_of
+from pressmark.registry.journal import Entry, Journal
+from pressmark.registry.locking import Holder
+from pressmark.registry.record import Record
+
+#: Seconds to wait for another process that is writing.
+DEFAULT_WAIT: Final = 10.0
+
+_ATTEMPTS: Final = 5
+
+
+class RecordValidator(Protocol):
+    """Decides whether a record may be committed."""
+
+    def validate(self, record: Record, graph: GraphReader) -> tuple[Violation, ...]:
+        """Gives every reason why not; an empty tuple means that it may."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a commit gives back: the record is acknowledged.
+
+    Attributes:
+        sequence: The record's place in the journal, from 1.
+        digest: SHA-256 of the bundle's canonical N-Quads, hexadecimal.
+        head: Digest of its journal entry: it vouches for the record and for all before it.
+    """
+
+    sequence: int
+    digest: str
+    head: str
+
+
+class Registry:
+    """A registry in a folder. Make one with `create`, open one with `open`.
+
+    A handle may be used by many threads. It must not be carried across a ``fork``.
+
+    Attributes:
+        root: The folder.
+        config: What ``registry.json`` says.
+        blobs: Files and bundles by their digests.
+        journal: Which bundles were committed, in order.
+    """
+
+    def __init__(
+        self, root: Path, config: Config, wait: float, validator: RecordValidator | None = None
+    ) -> None:
+        self.root = root
+        self.config = config
+        self.blobs = BlobStore(config.location(root, config.blobs), lock=root / "blobs.lock")
+        self.journal = Journal(root / "journal")
+        location = config.location(root, config.graph)
+        self._access = GraphAccess(root, location, self.journal, self.read_bundle, wait)
+        self._validator = validator
+
+    # ------------------------------------------------------------------ making and opening
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str,
+        *,
+        blobs: str | None = None,
+        graph: str | None = None,
+        wait: float = DEFAULT_WAIT,
+        validator: RecordValidator | None = None,
+    ) -> Registry:
+        """Makes an empty registry.
+
+        Args:
+            path: Its folder; made if missing, must not hold a registry.
+            blobs: Where the blobs go: any fsspec URL, or a path. The folder ``blobs`` by default.
+            graph: The query URL of a SPARQL 1.1 server. An embedded Oxigraph by default.
+            wait: Seconds to wait for other writers.
+            validator: Decides which records conform; by default the packaged shapes do.
+
+        Raises:
+            InvalidInputError: There is a registry already, or the path is a remote URL.
+        """
+        root = _local_path(path)
+        if (root / FILE_NAME).exists():
+            raise InvalidInputError(f"There is a registry in {root} already.")
+        files.make_folder(root)
+        config = Config(blobs=blobs or "blobs", graph=graph or "graph")
+        config.save(root)
+        registry = cls(root, config, wait, validator)
+        with registry.writing():
+            return registry
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        *,
+        wait: float = DEFAULT_WAIT,
+        validator: RecordValidator | None = None,
+    ) -> Registry:
+        """Opens a registry.
+
+        Nothing is waited for and nothing is locked until the first commit.
+
+        Args:
+            path: Its folder, or a ``file:`` URL of it.
+            wait: Seconds to wait for other writers.
+            validator: Decides which records conform; by default the packaged shapes do.
+
+        Raises:
+            NotFoundError: There is no registry.
+            StoreVersionError: Another release wrote it.
+            StoreDamagedError: Its configuration or the end of its journal is damaged.
+        """
+        root = _local_path(path)
+        return cls(root, Config.load(root), wait, validator)
+
+    def close(self) -> None:
+        """Lets go of the snapshot that is being read. The handle can be used again."""
+        self._access.close_view()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ writing
+
+    @contextmanager
+    def writing(self, *, url: str | None = None) -> Iterator[Self]:
+        """Holds the write lock and the open graph over many commits. Sessions nest.
+
+        Args:
+            url: Where this process answers requests, if it is a server: others are told.
+
+        Raises:
+            StoreLockedError: Another process kept writing; it is named.
+            StoreDamagedError: The journal or the graph is damaged.
+        """
+        with self._access.writing(url):
+            if not self.config.is_current:
+                self._announce_versions()
+            yield self
+
+    def commit(self, record: Record) -> Receipt:
+        """Validates a record and stores it for ever. Committing it again changes nothing.
+
+        Outside of a session the files are stored before the write lock is taken, so that large
+        ones hold nobody up.
+
+        Args:
+            record: The record.
+
+        Returns:
+            The receipt: the record survives a power cut from now on.
+
+        Raises:
+            RecordRefusedError: It does not conform; nothing was stored.
+            StorageFullError: No space is left; nothing of it can be seen.
+            StoreLockedError: Another process kept writing, or nobody may write.
+            BlobDamagedError: A file does not have the digest that the record gives it.
+            StoreError: It is acknowledged, but the graph cannot show it before the next command.
+        """
+        self._access.expect_writable()
+        with _full_disk_named(self.root), self.blobs.lease():
+            before = self._access.settled_reader() if record.files else None
+            if before is not None and not self._known(record, before):
+                self._refuse(record, before)
+                self._store_files(record)
+            with self.writing(), self._access.commit_mutex:
+                graph = self._access.live()
+                if receipt := self._known(record, graph):
+                    return receipt
+                self._refuse(record, graph)
+                if before is None:
+                    self._store_files(record)
+                return self._store(record)
+
+    def writer(self) -> Holder | None:
+        """Who is writing to the registry now; None if nobody is. A server tells its URL there."""
+        return self._access.holder()
+
+    def reindex(self) -> int:
+        """Rebuilds the graph from the bundles and the journal, and replaces it in one step.
+
+        Returns:
+            The number of bundles.
+
+        Raises:
+            BlobMissingError: A bundle is missing; the old graph stays.
+            BlobDamagedError: A bundle is damaged; the old graph stays.
+        """
+        self._access.rebuild()
+        return len(self.journal)
+
+    # ------------------------------------------------------------------ reading
+
+    def rows(self, query_name: str, **parameters: Value) -> list[Row]:
+        """Runs one of the packaged SELECT queries (``ontology/queries``).
+
+        Args:
+            query_name: The file's name without ``.rq``.
+            parameters: A term, or several of which any will do, for the query's parameters; see
+                `pressmark.ontology.questions`.
+
+        Returns:
+            The rows; a variable without a value is left out of its row.
+
+        Raises:
+            InvalidInputError: The query has no such parameter.
+        """
+        text = ontology.query(query_name)
+        try:
+            bound = bind(text, **parameters)
+        except KeyError as error:
+            raise InvalidInputError(f"{query_name}.rq: {error.args[0]}.") from None
+        answer = self._ask(bound)
+        if isinstance(answer, bool):
+            raise InvalidInputError(f"The query {query_name} asks for a truth value, not for rows.")
+        return [row for row in answer if not isinstance(row, Triple)]
+
+    def sparql(self, text: str) -> Answer:
+        """Runs any SPARQL query over the union of all graphs.
+
+        The query is trusted: it has no time limit, and SERVICE would be followed.
+
+        Raises:
+            InvalidInputError: It is malformed or an update.
+        """
+        return self._ask(text)
+
+    def graph(self) -> GraphReader:
+        """What this handle sees of the graph now: the open graph in a session, else a snapshot.
+
+        Use it at once: a later commit of the handle, or a newer snapshot, closes it.
+        """
+        return self._access.reader()
+
+    def refresh(self, wait: float | None = None) -> None:
+        """Publishes a new snapshot from the graph itself, and reads from it from now on.
+
+        Reading does this by itself when a snapshot is behind the journal; calling it is for those
+        who doubt the snapshot (`pressmark.registry.verify`).
+
+        Args:
+            wait: Seconds to wait for another writer, if not the handle's.
+
+        Raises:
+            StoreLockedError: Another process kept writing.
+        """
+        with self._access.writing(wait=wait):
+            self._access.publish()
+
+    def bundle_of(self, sequence: int) -> NamedNode | None:
+        """The bundle that has this place in the journal."""
+        return bundle_at(self.graph(), sequence)
+
+    def read_bundle(self, entry: Entry) -> bytes:
+        """The canonical N-Quads of a journal entry's bundle.
+
+        Raises:
+            BlobMissingError: It is not in the blob store.
+            BlobDamagedError: Its bytes do not have the digest.
+        """
+        try:
+            return self.blobs.read(entry.bundle_digest)
+        except (BlobMissingError, BlobDamagedError) as error:
+            message = f"The bundle of journal entry {entry.sequence} cannot be read: "
+            raise type(error)(message + error.message, error.hint) from error
+
+    # ------------------------------------------------------------------ inside
+
+    def _ask(self, text: str) -> Answer:
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.graph().query(text)
+            except ClosedGraphError:  # by another thread, which has just finished writing
+                continue
+        return self.graph().query(text)
+
+    def _announce_versions(self) -> None:
+        """Says in the configuration that records of newer shapes follow."""
+        self.config = replace(
+            self.config, ontology=ontology.ONTOLOGY_VERSION, shapes=ontology.SHAPES_VERSION
+        )
+        self.config.save(self.root)
+
+    def _known(self, record: Record, graph: GraphReader) -> Receipt | None:
+        sequence = sequence_of(graph, record.digest)
+        return _receipt(self.journal.entry(sequence)) if sequence else None
+
+    def _refuse(self, record: Record, graph: GraphReader) -> None:
+        if self._validator is None:
+            from pressmark.registry.validation import Validator
+
+            self._validator = Validator()
+        if violations := self._validator.validate(record, graph):
+            raise RecordRefusedError(violations)
+
+    def _store_files(self, record: Record) -> None:
+        reached(FaultPoint.BEFORE_FILES)
+        with self.blobs.batch():
+            for sha256, path in record.files.items():
+                found = self.blobs.put_file(path, sha256)
+                if found != sha256:
+                    raise BlobDamagedError(
+                        f"{path} has the digest {found}, but the record says {sha256}.",
+                        "The file was changed after it was recorded: run the step again.",
+                    )
+        reached(FaultPoint.AFTER_FILES)
+
+    def _store(self, record: Record) -> Receipt:
+        reached(FaultPoint.BEFORE_BUNDLE)
+        self.blobs.put_bytes(record.nquads)
+        reached(FaultPoint.AFTER_BUNDLE)
+        reached(FaultPoint.BEFORE_JOURNAL)
+        entry = self.journal.append(record.digest)
+        reached(FaultPoint.AFTER_JOURNAL)
+        self._access.extend(record.nquads, record.bundle, entry)
+        self._access.publish_soon()
+        return _receipt(entry)
+
+
+def _receipt(entry: Entry) -> Receipt:
+    return Receipt(entry.sequence, entry.bundle_digest, entry.digest)
+
+
+def _local_path(path: Path | str) -> Path:
+    text = str(path)
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    elif "://" in text:
+        raise InvalidInputError(
+            f"{text} is not a local folder.",
+            "A registry's journal and lock need one; its blobs and its graph may be elsewhere: "
+            "`pressmark init FOLDER --blobs URL --graph URL`.",
+        )
+    return Path(text).expanduser().absolute()
+
+
+@contextmanager
+def _full_disk_named(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise StorageFullError(
+            f"No space is left for the registry {root}; the record is not in it.",
+            "Free space (`pressmark gc` removes what no artifact uses), then repeat the command.",
+        ) from error

@@ -1,0 +1,206 @@
+"""Decides whether a record conforms: before it is stored, and again in an audit.
+
+One function hides the engine. `pressmark.registry.shacl` serves the hot path, pySHACL is the
+reference and the auditor (`pressmark.registry.reference`); a property test holds their findings
+equal. An exception inside the validator is a refusal, never a pass.
+
+Law, held by a property test on random histories: a record that was accepted one at a time leaves a
+store that a full `audit` accepts, and a record that is refused would make the audit fail.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final, TypeAlias
+
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Store
+
+from pressmark.ontology import SHAPES_VERSION
+from pressmark.ontology.terms import PM
+from pressmark.registry.errors import Violation
+from pressmark.registry.ids import is_ni_iri
+from pressmark.registry.neighbourhood import (
+    JOURNAL_GRAPH,
+    GraphReader,
+    StoreReader,
+    name_of,
+    neighbours,
+)
+from pressmark.registry.record import Record
+from pressmark.registry.structure import (
+    Graphs,
+    by_graph,
+    check_bundle,
+    check_bytes,
+    check_description,
+    check_statements,
+    check_structure,
+)
+
+__all__ = ["GraphReader", "StoreReader", "Validator", "Violation", "audit"]
+
+Engine: TypeAlias = Callable[
+    [Store, Iterable[Quad], Collection[NamedNode], str], Iterable[Violation]
+]
+"""Judges nodes: the data, the same as quads, the nodes to judge, the version of the shapes."""
+
+
+def _compiled(
+    store: Store, quads: Iterable[Quad], focus: Collection[NamedNode], version: str
+) -> Iterable[Violation]:
+    from pressmark.registry.shacl_compiler import compiled_shapes
+
+    return compiled_shapes(version).check(store, quads, focus)
+
+
+def _pyshacl(
+    store: Store, _quads: Iterable[Quad], focus: Collection[NamedNode], version: str
+) -> Iterable[Violation]:
+    from pressmark.registry.reference import reference_shapes
+
+    return reference_shapes(version).check(store, focus)
+
+
+ENGINES: Final[dict[str, Engine]] = {"compiled": _compiled, "pyshacl": _pyshacl}
+"""The engines by name. They give the same findings."""
+
+
+def _engine(name: str) -> Engine:
+    if name not in ENGINES:
+        raise ValueError(f"no SHACL engine named {name!r}; there are: {', '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+_MOST_SEEN: Final = 1000
+
+
+class Validator:
+    """Judges records.
+
+    Args:
+        engine: "compiled" (the default) or "pyshacl", the reference.
+        shapes_version: The version of the shapes to judge by; by default the one that each record
+            declares, so that history is judged as it was when it was made.
+    """
+
+    def __init__(self, engine: str | None = None, shapes_version: str | None = None) -> None:
+        self._engine = _engine(engine or "compiled")
+        self._version = shapes_version
+        self._seen: dict[tuple[NamedNode, str], list[Quad]] = {}
+
+    def validate(self, record: Record, graph: GraphReader | Store) -> tuple[Violation, ...]:
+        """Judge one record against the store that it would be added to.
+
+        Args:
+            record: The record.
+            graph: The store without it.
+
+        Returns:
+            Everything that is wrong, sorted; empty where the record conforms.
+        """
+        reader = StoreReader(graph) if isinstance(graph, Store) else graph
+        try:
+            return tuple(sorted(set(self._violations(record, reader))))
+        except Exception as error:
+            return (_failure(record.bundle, error),)
+
+    def _violations(self, record: Record, graph: GraphReader) -> list[Violation]:
+        quads = list(record.quads())
+        data = Store()
+        data.extend(quads)
+        version = self._version or _declared_version(quads)
+        fresh = self._unseen(by_graph(quads), version)
+        structural = list(check_bytes(record, quads, _sorted_dump(data)))
+        structural += check_structure(record.bundle, fresh, graph)
+        if structural:
+            return structural
+        around = neighbours(quads, graph)
+        data.extend(around)
+        found = list(self._engine(data, quads + around, _subjects(fresh), version))
+        if not found:
+            self._remember(fresh, version)
+        return found
+
+    def _unseen(self, graphs: Graphs, version: str) -> Graphs:
+        """Leave out the shared descriptions that were found good.
+
+        Whether one is good depends on nothing but its own statements, and the same environment,
+        engine and agent come with every record.
+        """
+        return {
+            name: content
+            for name, content in graphs.items()
+            if self._seen.get((name, version)) != content
+        }
+
+    def _remember(self, graphs: Graphs, version: str) -> None:
+        if len(self._seen) > _MOST_SEEN:
+            self._seen.clear()
+        for name, content in graphs.items():
+            if is_ni_iri(name):
+                self._seen[name, version] = content
+
+
+def audit(
+    store: Store, engine: str = "pyshacl", shapes_version: str = SHAPES_VERSION
+) -> tuple[Violation, ...]:
+    """Validate a whole store at once, without trusting anything that was validated before.
+
+    Args:
+        store: The store; what the journal adds to it is left out.
+        engine: "pyshacl", the reference, or "compiled".
+        shapes_version: The version of the shapes to judge by.
+
+    Returns:
+        Everything that is wrong, sorted; empty where the store conforms.
+    """
+    quads = [quad for quad in store if quad.graph_name != JOURNAL_GRAPH]
+    structural = tuple(sorted(set(_check_all_graphs(quads))))
+    if structural:
+        return structural
+    focus = {quad.subject for quad in quads if isinstance(quad.subject, NamedNode)}
+    data = Store()
+    data.bulk_extend(quads)
+    return tuple(sorted(set(_engine(engine)(data, quads, focus, shapes_version))))
+
+
+def _declared_version(quads: Iterable[Quad]) -> str:
+    for quad in quads:
+        if quad.predicate == PM.shapesVersion and isinstance(quad.object, Literal):
+            return quad.object.value
+    return SHAPES_VERSION
+
+
+def _check_all_graphs(quads: list[Quad]) -> Iterator[Violation]:
+    yield from check_statements(quads)
+    for quad in quads:
+        if not isinstance(quad.graph_name, NamedNode):
+            message = "A statement is in no named graph."
+            yield Violation(name_of(quad.subject), "", "inANamedGraph", message)
+    home: dict[object, NamedNode] = {}
+    for name, content in by_graph(quads).items():
+        if name.value.startswith("urn:uuid:"):
+            yield from check_bundle(name, content)
+        else:
+            yield from check_description(name, content)
+        for subject in {quad.subject for quad in content}:
+            if home.setdefault(subject, name) != name:
+                message = f"The graphs {home[subject].value} and {name.value} both speak of it."
+                yield Violation(name_of(subject), "", "closedSubjects", message)
+
+
+def _sorted_dump(store: Store) -> bytes:
+    text = store.dump(format=RdfFormat.N_QUADS) or b""
+    return b"".join(sorted(text.splitlines(keepends=True)))
+
+
+def _subjects(graphs: Graphs) -> list[NamedNode]:
+    subjects = {quad.subject for content in graphs.values() for quad in content}
+    return sorted((node for node in subjects if isinstance(node, NamedNode)), key=str)
+
+
+def _failure(bundle: NamedNode, error: Exception) -> Violation:
+    return Violation(
+        bundle.value,
+        "",
+        "validationFails",
+        f"The validator failed, so the record is refused: {type(error).__name__}: {error}",
+    )

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: Agent
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a prov:Person }

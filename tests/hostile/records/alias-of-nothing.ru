@@ -1,0 +1,3 @@
+# record: promotion
+# breaks: assigns
+DELETE { ?x pm:assigns ?v } WHERE { ?x a pm:AliasAssignment ; pm:assigns ?v }

@@ -1,0 +1,3 @@
+# record: promotion
+# breaks: assignsWhatWasUsed
+DELETE { ?x pm:assigns ?v } INSERT { ?x pm:assigns <known:other> } WHERE { ?x a pm:AliasAssignment ; pm:assigns ?v }

@@ -1,0 +1,3 @@
+# record: promotion
+# breaks: alias
+DELETE { ?x pm:alias ?v } INSERT { ?x pm:alias "in use" } WHERE { ?x a pm:AliasAssignment ; pm:alias ?v }

@@ -1,0 +1,3 @@
+# record: promotion
+# breaks: AliasAssignment
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a pm:AliasAssignment }

@@ -1,0 +1,3 @@
+# record: promotion
+# breaks: alias
+DELETE { ?x pm:alias ?v } WHERE { ?x a pm:AliasAssignment ; pm:alias ?v }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: derivedFrom derivationsAgree
+INSERT { ?x prov:wasDerivedFrom <urn:uuid:unknown> } WHERE { ?x a pm:PrunedModel }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: closedSubjects
+INSERT { <known:base> prov:wasGeneratedBy ?s ; a pm:BaseModel } WHERE { ?s a pm:Prune }

@@ -1,0 +1,3 @@
+# record: import
+# breaks: importedFrom
+INSERT { ?x pm:importedFrom "/another" } WHERE { ?x a pm:BaseModel }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: specializationOf
+DELETE { ?x prov:specializationOf ?v } INSERT { ?x prov:specializationOf <known:base> } WHERE { ?x a pm:PrunedModel ; prov:specializationOf ?v }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: linksToANode
+INSERT { ?x a "PrunedModel" } WHERE { ?x a pm:PrunedModel }

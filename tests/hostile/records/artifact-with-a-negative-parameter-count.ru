@@ -1,0 +1,3 @@
+# record: prune
+# breaks: parameterCount
+DELETE { ?x pm:parameterCount ?v } INSERT { ?x pm:parameterCount -1 } WHERE { ?x a pm:PrunedModel ; pm:parameterCount ?v }

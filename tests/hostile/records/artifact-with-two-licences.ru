@@ -1,0 +1,3 @@
+# record: prune
+# breaks: license
+INSERT { ?x dcterms:license "MIT" } WHERE { ?x a pm:PrunedModel }

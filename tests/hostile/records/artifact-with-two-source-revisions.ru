@@ -1,0 +1,3 @@
+# record: import
+# breaks: sourceRevision
+INSERT { ?x pm:sourceRevision "another" } WHERE { ?x a pm:BaseModel }

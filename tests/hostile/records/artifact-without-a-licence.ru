@@ -1,0 +1,3 @@
+# record: prune
+# breaks: license
+DELETE { ?x dcterms:license ?v } WHERE { ?x a pm:PrunedModel ; dcterms:license ?v }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: hasAKnownKind
+DELETE { ?x a ?t } WHERE { ?x a pm:PrunedModel, ?t }

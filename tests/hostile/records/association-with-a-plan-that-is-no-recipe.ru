@@ -1,0 +1,3 @@
+# record: check
+# breaks: plan
+INSERT { ?x prov:hadPlan <known:base> } WHERE { ?x a prov:Association }

@@ -1,0 +1,3 @@
+# record: check
+# breaks: associationRole
+DELETE { ?x prov:hadRole ?v } WHERE { ?x a prov:Association ; prov:hadRole ?v }

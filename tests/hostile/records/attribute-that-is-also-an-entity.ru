@@ -1,0 +1,3 @@
+# record: prune
+# breaks: attributeTypes
+INSERT { ?x a prov:Entity } WHERE { ?x a pm:Attribute }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: attributeName
+DELETE { ?x pm:attributeName ?v } WHERE { ?x a pm:Attribute ; pm:attributeName ?v }

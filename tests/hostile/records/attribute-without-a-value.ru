@@ -1,0 +1,3 @@
+# record: prune
+# breaks: attributeValue
+DELETE { ?x pm:attributeValue ?v } WHERE { ?x a pm:Attribute ; pm:attributeValue ?v }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: hasAKnownKind namesItself
+DELETE { ?x a ?t } WHERE { ?x a pm:Record, ?t }

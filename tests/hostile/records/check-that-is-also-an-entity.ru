@@ -1,0 +1,3 @@
+# record: check
+# breaks: activityTypes
+INSERT { ?x a prov:Entity } WHERE { ?x a pm:Check }

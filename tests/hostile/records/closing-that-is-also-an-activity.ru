@@ -1,0 +1,3 @@
+# record: closing
+# breaks: closingTypes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:RunClosing }

@@ -1,0 +1,3 @@
+# record: closing
+# breaks: reused
+INSERT { ?x pm:reused <urn:uuid:unknown> } WHERE { ?x a pm:RunClosing }

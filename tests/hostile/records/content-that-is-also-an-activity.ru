@@ -1,0 +1,3 @@
+# record: prune
+# breaks: contentTypes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:Content }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: contentsAddUp
+DELETE { ?f pm:fileName ?n } INSERT { ?f pm:fileName "model.safetensors" } WHERE { ?f pm:fileName ?n }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: convertMakes
+DELETE { ?x a pm:Prune } INSERT { ?x a pm:Convert } WHERE { ?x a pm:Prune }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: derivationTypes
+INSERT { ?x a prov:Entity } WHERE { ?x a prov:Derivation }

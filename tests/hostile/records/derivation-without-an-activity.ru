@@ -1,0 +1,3 @@
+# record: prune
+# breaks: derivationActivity
+DELETE { ?x prov:hadActivity ?v } WHERE { ?x a prov:Derivation ; prov:hadActivity ?v }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: engineTypes
+INSERT { ?x a prov:Entity } WHERE { ?x a pm:Engine }

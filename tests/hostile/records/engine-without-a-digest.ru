@@ -1,0 +1,3 @@
+# record: prune
+# breaks: distributionDigest
+DELETE { ?x pm:distributionDigest ?v } WHERE { ?x a pm:Engine ; pm:distributionDigest ?v }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: version
+DELETE { ?x pm:version ?v } WHERE { ?x a pm:Engine ; pm:version ?v }

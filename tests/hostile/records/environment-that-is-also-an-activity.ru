@@ -1,0 +1,3 @@
+# record: prune
+# breaks: environmentTypes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:Environment }

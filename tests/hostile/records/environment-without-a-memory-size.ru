@@ -1,0 +1,3 @@
+# record: prune
+# breaks: memory
+DELETE { ?x pm:memoryBytes ?v } WHERE { ?x a pm:Environment ; pm:memoryBytes ?v }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: cpuFlags
+DELETE { ?x pm:cpuFlags ?v } WHERE { ?x a pm:Environment ; pm:cpuFlags ?v }

@@ -1,0 +1,3 @@
+# record: evaluation
+# breaks: evaluates
+DELETE { ?x pm:evaluates ?v } WHERE { ?x a pm:EvaluationResult ; pm:evaluates ?v }

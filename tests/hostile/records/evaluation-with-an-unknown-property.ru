@@ -1,0 +1,3 @@
+# record: evaluation
+# breaks: EvaluationResult
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a pm:EvaluationResult }

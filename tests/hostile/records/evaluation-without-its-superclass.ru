@@ -1,0 +1,3 @@
+# record: evaluation
+# breaks: evaluationTypes
+DELETE { ?x a mls:ModelEvaluation } WHERE { ?x a pm:EvaluationResult }

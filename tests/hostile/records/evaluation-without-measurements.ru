@@ -1,0 +1,3 @@
+# record: evaluation
+# breaks: evaluationMeasurement
+DELETE { ?x pm:hadMeasurement ?m . ?m ?p ?o } WHERE { ?x pm:hadMeasurement ?m . ?m ?p ?o }

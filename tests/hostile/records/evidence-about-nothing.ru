@@ -1,0 +1,3 @@
+# record: check
+# breaks: evidenceIsAboutOneEdge
+DELETE { ?x pm:aboutDerivation ?v } WHERE { ?x a pm:Evidence ; pm:aboutDerivation ?v }

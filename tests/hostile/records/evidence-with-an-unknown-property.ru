@@ -1,0 +1,3 @@
+# record: check
+# breaks: Evidence
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a pm:Evidence }

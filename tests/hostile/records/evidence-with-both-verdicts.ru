@@ -1,0 +1,3 @@
+# record: check
+# breaks: verdict
+INSERT { ?x pm:verdict pm:refuted } WHERE { ?x a pm:Evidence }

@@ -1,0 +1,3 @@
+# record: check
+# breaks: detail
+INSERT { ?x pm:detail "another" } WHERE { ?x a pm:Evidence }

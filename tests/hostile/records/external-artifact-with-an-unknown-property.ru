@@ -1,0 +1,3 @@
+# record: registration
+# breaks: ExternalArtifact
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a pm:ExternalArtifact }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: fileTypes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:File }

@@ -1,0 +1,3 @@
+# record: file
+# breaks: fileName
+DELETE { ?x pm:fileName ?v } WHERE { ?x a pm:File ; pm:fileName ?v }

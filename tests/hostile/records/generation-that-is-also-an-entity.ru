@@ -1,0 +1,3 @@
+# record: prune
+# breaks: generationTypes
+INSERT { ?x a prov:Entity } WHERE { ?x a prov:Generation }

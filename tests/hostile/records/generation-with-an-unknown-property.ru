@@ -1,0 +1,3 @@
+# record: prune
+# breaks: Generation
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a prov:Generation }

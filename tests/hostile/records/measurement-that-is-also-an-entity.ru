@@ -1,0 +1,3 @@
+# record: prune
+# breaks: measurementTypes
+INSERT { ?x a prov:Entity } WHERE { ?x a pm:Measurement }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: Measurement
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a pm:Measurement }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: mergeMakes
+DELETE { ?x a pm:Prune } INSERT { ?x a pm:Merge } WHERE { ?x a pm:Prune }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: modelTypes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:Model }

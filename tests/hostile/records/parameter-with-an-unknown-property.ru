@@ -1,0 +1,3 @@
+# record: prune
+# breaks: ParameterSetting
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a pm:ParameterSetting }

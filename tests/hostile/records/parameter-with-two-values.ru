@@ -1,0 +1,3 @@
+# record: prune
+# breaks: parameterValue
+INSERT { ?x mls:hasValue 7 } WHERE { ?x a pm:ParameterSetting }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: parameterName
+DELETE { ?x pm:parameterName ?v } WHERE { ?x a pm:ParameterSetting ; pm:parameterName ?v }

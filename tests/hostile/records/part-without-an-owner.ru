@@ -1,0 +1,3 @@
+# record: prune
+# breaks: belongsToAnOwner
+DELETE { ?x pm:hadMeasurement ?m } WHERE { ?x pm:hadMeasurement ?m }

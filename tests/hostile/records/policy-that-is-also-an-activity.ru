@@ -1,0 +1,3 @@
+# record: policy
+# breaks: policyTypes applyKVPolicyMakes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:KVCachePolicy }

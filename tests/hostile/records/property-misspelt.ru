@@ -1,0 +1,3 @@
+# record: prune
+# breaks: Step usagesAgree
+DELETE { ?x prov:used ?v } INSERT { ?x prov:uses ?v } WHERE { ?x prov:used ?v }

@@ -1,0 +1,3 @@
+# record: run
+# breaks: recipeStepTypes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:RecipeStep }

@@ -1,0 +1,3 @@
+# record: run
+# breaks: RecipeStep
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a pm:RecipeStep }

@@ -1,0 +1,3 @@
+# record: run
+# breaks: position
+DELETE { ?x pm:position ?v } WHERE { ?x a pm:RecipeStep ; pm:position ?v }

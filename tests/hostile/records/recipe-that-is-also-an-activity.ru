@@ -1,0 +1,3 @@
+# record: run
+# breaks: recipeTypes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:Recipe }

@@ -1,0 +1,3 @@
+# record: import
+# breaks: records
+INSERT { ?x pm:records ?c } WHERE { ?x a pm:Record . ?c a pm:BaseModel }

@@ -1,0 +1,3 @@
+# record: import
+# breaks: Record
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a pm:Record }

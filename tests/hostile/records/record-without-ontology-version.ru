@@ -1,0 +1,3 @@
+# record: import
+# breaks: ontologyVersion
+DELETE { ?x pm:ontologyVersion ?v } WHERE { ?x a pm:Record ; pm:ontologyVersion ?v }

@@ -1,0 +1,3 @@
+# record: retirement
+# breaks: invalidated
+INSERT { ?x prov:invalidated <known:other> } WHERE { ?x a pm:Retirement }

@@ -1,0 +1,3 @@
+# record: retirement
+# breaks: retirementTypes
+INSERT { ?x a prov:Entity } WHERE { ?x a pm:Retirement }

@@ -1,0 +1,3 @@
+# record: run
+# breaks: runTypes
+INSERT { ?x a prov:Entity } WHERE { ?x a pm:Run }

@@ -1,0 +1,3 @@
+# record: run
+# breaks: runFollowsItsRecipe
+DELETE { ?x prov:hadPlan ?v } WHERE { ?x prov:hadPlan ?v }

@@ -1,0 +1,3 @@
+# record: run
+# breaks: runSeed
+DELETE { ?x pm:seed ?v } WHERE { ?x a pm:Run ; pm:seed ?v }

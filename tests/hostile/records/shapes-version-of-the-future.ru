@@ -1,0 +1,3 @@
+# record: prune
+# breaks: knownShapesVersion
+DELETE { ?x pm:shapesVersion ?v } INSERT { ?x pm:shapesVersion "99.0.0" } WHERE { ?x a pm:Record ; pm:shapesVersion ?v }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: mintsItsSubjects
+INSERT DATA { <https://example.org/model> a pm:Model, prov:Entity ; rdfs:label "x" }

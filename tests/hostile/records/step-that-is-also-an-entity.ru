@@ -1,0 +1,3 @@
+# record: prune
+# breaks: stepTypes
+INSERT { ?x a prov:Entity } WHERE { ?x a pm:Prune }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: Step
+INSERT { ?x rdfs:comment "a remark" } WHERE { ?x a pm:Step }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: parameterNamesDiffer
+DELETE { ?p pm:parameterName ?n } INSERT { ?p pm:parameterName "sparsity" } WHERE { ?p pm:parameterName ?n }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: log
+INSERT { ?x pm:log "5555555555555555555555555555555555555555555555555555555555555555" } WHERE { ?x a pm:Step }

@@ -1,0 +1,3 @@
+# record: tagging
+# breaks: tagTypes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:TagAssignment }

@@ -1,0 +1,3 @@
+# record: prune
+# breaks: closedSubjects
+INSERT DATA { <known:old-step> prov:used <known:base> ; a pm:Step }

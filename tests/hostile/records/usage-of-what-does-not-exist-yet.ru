@@ -1,0 +1,3 @@
+# record: check
+# breaks: usesWhatExists
+DELETE { ?x prov:startedAtTime ?s . ?u prov:atTime ?t } INSERT { ?x prov:startedAtTime "2020-01-01T00:00:00Z"^^xsd:dateTime . ?u prov:atTime "2020-01-01T00:00:00Z"^^xsd:dateTime } WHERE { ?x a pm:Check ; prov:startedAtTime ?s ; prov:qualifiedUsage ?u . ?u prov:atTime ?t }

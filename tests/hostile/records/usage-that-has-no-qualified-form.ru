@@ -1,0 +1,3 @@
+# record: check
+# breaks: usagesAgree
+INSERT { ?x prov:used <known:base> } WHERE { ?x a pm:Check }

@@ -1,0 +1,3 @@
+# record: check
+# breaks: usageTime
+INSERT { ?x prov:atTime ?s } WHERE { ?x a prov:Usage ; ^prov:qualifiedUsage ?c . ?c prov:endedAtTime ?s}

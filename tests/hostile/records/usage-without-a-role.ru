@@ -1,0 +1,3 @@
+# record: check
+# breaks: usageRole
+DELETE { ?x prov:hadRole ?v } WHERE { ?x a prov:Usage ; prov:hadRole ?v }

@@ -1,0 +1,3 @@
+# record: check
+# breaks: usageTime
+DELETE { ?x prov:atTime ?v } WHERE { ?x a prov:Usage ; prov:atTime ?v }

@@ -1,0 +1,3 @@
+# record: check
+# breaks: usageEntity usagesAgree
+DELETE { ?u prov:entity ?e } WHERE { ?u a prov:Usage ; prov:entity ?e }

@@ -1,0 +1,342 @@
+"""Every packaged query against the world of the conftest, with the rows that it must give.
+
+The expected rows were written down from the picture in `World`, in its names: "int8" is an
+artifact, "making int8" the step that made it, "record 4" the fourth bundle in the journal.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pyoxigraph import Literal, NamedNode, Store
+
+from pressmark import ontology
+from pressmark.ontology.questions import bind, question, questions
+from pressmark.ontology.terms import PM
+from pressmark.registry import descriptions
+from pressmark.registry.activities import FinishedStep, NewArtifact, Usage, finish_step
+
+ZEROS, ONES, TWOS, FOURS = "0" * 40, "1" * 64, "2" * 64, "4" * 64
+NONE = None
+CLAIM = "every zero of the parent is zero"
+
+CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
+    ("activities", {"activity": "failed"}, "sequence kind stepName outcome run error position", [
+        (20, "Prune", "prune/wanda", "failed", "open_run",
+         "model.safetensors: the tensor lm_head.weight is missing", NONE),
+    ]),
+    ("activities", {"activity": ["making int8", "making elsewhere"]},
+     "activity kind run recipeName position seed wallSeconds peakMemoryBytes log bundle", [
+        ("making int8", "Quantize", "run", "example", 2, 0, 1.5, 1 << 30, "3" * 64, "record 4"),
+        ("making elsewhere", "Registration", NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+         "record 24"),
+    ]),
+    ("agents", {"activity": "making base"}, "role agent agentId name version sourceCommit", [
+        ("engineRole", "engine", NONE, "pressmark", "0.1.0", ZEROS),
+        ("operatorRole", "agent", "agent-1", NONE, NONE, NONE),
+    ]),
+    ("alias_history", {"alias": Literal("prod")}, "sequence artifact name agentId", [
+        (13, "int8", "example after quantize/rtn", "agent-1"),
+        (12, "base", "example after import", "agent-1"),
+    ]),
+    ("aliases", {}, "alias artifact sequence", [("prod", "int8", 13), ("staging", "pruned", 14)]),
+    ("aliases", {"artifact": ["base", "pruned"]}, "alias artifact", [("staging", "pruned")]),
+    ("aliases", {"alias": Literal("none")}, "alias", []),
+    ("ancestors", {"artifact": "int8"}, "sequence child activity activityKind stepName parent", [
+        (4, "int8", "making int8", "Quantize", "quantize/rtn", "pruned"),
+        (3, "pruned", "making pruned", "Prune", "prune/wanda", "base"),
+        (2, "base", "making base", "Import", "import", NONE),
+    ]),
+    ("ancestors", {"artifact": "elsewhere"}, "child activityKind stepName parentName", [
+        ("elsewhere", "Registration", NONE, "example after prune/wanda"),
+        ("elsewhere", "Registration", NONE, "vendor/original"),
+        ("pruned", "Prune", "prune/wanda", "example after import"),
+        ("base", "Import", "import", NONE),
+    ]),
+    ("artifact_attributes", {"artifact": "int8"}, "artifact name value", [
+        ("int8", "pattern", "2:4"),
+    ]),
+    ("artifact_facts", {"artifact": ["int4", "base"]},
+     "artifact kind name sequence license size parameterCount importedFrom line retirement", [
+        ("base", "BaseModel", "example after import", 2, "Apache-2.0", 201, 1000,
+         "/models/example", "example", NONE),
+        ("int4", "QuantizedModel", "example after quantize/rtn", 19, "Apache-2.0", 201, 1000,
+         NONE, "example", "retiring int4"),
+    ]),
+    ("artifact_facts", {"artifact": ["run", "engine", "evaluation of int8"]}, "artifact", []),
+    ("artifact_files", {"artifact": "int8"}, "fileName size", [
+        ("config.json", 100), ("model.safetensors", 101),
+    ]),
+    ("artifact_identity", {"artifact": "pruned"}, "kind license content line activity", [
+        ("PrunedModel", "Apache-2.0", "content of pruned", "example", "making pruned"),
+    ]),
+    ("artifact_names", {}, "name", [
+        ("example after import",), ("example after prune/wanda",),
+        ("example after quantize/rtn",), ("made elsewhere",), ("prod",), ("staging",),
+        ("vendor/original",),
+    ]),
+    ("artifacts_by_identifier", {"fragment": Literal("000000000d")}, "artifact", []),
+    ("artifacts_by_identifier", {"fragment": Literal("00030000000d")}, "artifact", [("int8",)]),
+    ("artifacts_by_parameter", {"name": Literal("sparsity"), "value": Literal(0.5)},
+     "sequence artifact", [(19, "int4"), (4, "int8"), (3, "pruned"), (2, "base")]),
+    ("artifacts_named", {"name": Literal("example after quantize/rtn")}, "artifact", [
+        ("int4",), ("int8",),
+    ]),
+    ("artifacts_page", {"sequence": [Literal(n) for n in (1, 3, 4, 24, 99)]},
+     "sequence artifact kind", [
+        (24, "elsewhere", "QuantizedModel"), (4, "int8", "QuantizedModel"),
+        (3, "pruned", "PrunedModel"),
+    ]),
+    ("artifacts_with_content", {"content": "content of int4"}, "artifact name", [
+        ("int4", "example after quantize/rtn"),
+    ]),
+    ("artifacts_with_file", {"sha256": Literal("000300000009" "0001".rjust(64 - 12, "0"))},
+     "artifact", []),
+    ("assurance", {"artifact": "int8"}, "child about parent origin evidence", [
+        ("int8", "int8#derivation-0", "pruned", "executed", "reproduced"),
+        ("pruned", "pruned#derivation-0", "base", "executed", "checked"),
+        ("base", "base#generation", NONE, "executed", "checked"),
+    ]),
+    ("assurance", {"artifact": "int4"}, "child origin evidence", [
+        ("int4", "executed", "refuted"), ("pruned", "executed", "checked"),
+        ("base", "executed", "checked"),
+    ]),
+    ("derivation_edges", {"artifact": "pruned"}, "derivation parent activity", [
+        ("pruned#derivation-0", "base", "making pruned"),
+    ]),
+    ("descendant_edges", {"artifact": "pruned"}, "child parent origin evidence", [
+        ("int8", "pruned", "executed", "reproduced"), ("int4", "pruned", "executed", "refuted"),
+        ("elsewhere", "pruned", "declared", "none"),
+    ]),
+    ("descendants", {"artifact": "base"}, "descendant kind", [
+        ("pruned", "PrunedModel"), ("int8", "QuantizedModel"), ("int4", "QuantizedModel"),
+        ("elsewhere", "QuantizedModel"),
+    ]),
+    ("description_facts", {"description": "engine"}, "property value", [
+        ("type", "Agent"), ("type", "SoftwareAgent"), ("type", "Engine"), ("label", "pressmark"),
+        ("distributionDigest", "0" * 64), ("sourceCommit", ZEROS), ("version", "0.1.0"),
+    ]),
+    ("digest_uses", {"sha256": Literal(TWOS)}, "thing kind name", [
+        ("dataset", "data set", "text"),
+    ]),
+    ("digest_uses", {"sha256": Literal(ONES)}, "thing kind name", [
+        ("recipe", "recipe", "example"),
+    ]),
+    ("evaluation_identity", {"evaluation": "evaluation of int8"},
+     "artifact comparedWith metric value unit", [
+        ("int8", "base", "perplexity", 12.5, "1"), ("int8", "base", "speed", 100, "1/s"),
+    ]),
+    ("evaluations", {"artifact": ["int8", "base"]},
+     "sequence artifact result datasetName comparedWith metric value", [
+        (5, "base", "evaluation of base", "text", NONE, "perplexity", 12.5),
+        (5, "base", "evaluation of base", "text", NONE, "speed", 100),
+        (6, "int8", "evaluation of int8", "text", "base", "perplexity", 12.5),
+        (6, "int8", "evaluation of int8", "text", "base", "speed", 100),
+    ]),
+    ("evidence", {"artifact": "int4"}, "sequence about activityKind verdict claim detail", [
+        (21, "int4#derivation-0", "Check", "holds", CLAIM, "1000 of 1000 zeros"),
+        (22, "int4#derivation-0", "Check", "refuted", CLAIM, "1000 of 1000 zeros"),
+    ]),
+    ("failed_steps", {}, "sequence step stepName outcome run", [
+        (20, "failed", "prune/wanda", "failed", "open_run"),
+    ]),
+    ("failed_steps", {"run": "run"}, "step", []),
+    ("graphs", {}, "graph", []),
+    ("impact", {"thing": "base"}, "artifact status aliases", [
+        ("pruned", "live", "staging"), ("int8", "live", "prod"), ("int4", "retired", NONE),
+        ("elsewhere", "live", NONE),
+    ]),
+    ("impact", {"thing": "recipe"}, "artifact", [
+        ("base",), ("pruned",), ("int8",), ("int4",), ("elsewhere",),
+    ]),
+    ("impact", {"thing": "int8"}, "artifact", []),
+    ("impact", {"thing": "dataset"}, "artifact", []),
+    ("known_digests", {"prefix": Literal("22")}, "sha256", [(TWOS,)]),
+    ("made_by_engine", {"version": Literal("0.1.0")}, "sequence artifact stepName commit", [
+        (2, "base", "import", ZEROS), (3, "pruned", "prune/wanda", ZEROS),
+        (4, "int8", "quantize/rtn", ZEROS), (19, "int4", "quantize/rtn", ZEROS),
+    ]),
+    ("made_by_engine", {"version": Literal("0.2.0")}, "artifact", []),
+    ("match", {"subject": "int8", "predicate": NamedNode("http://www.w3.org/2000/01/rdf-schema#label")},
+     "object graph", [("example after quantize/rtn", "record 4")]),
+    ("quality", {"artifact": "int8"}, "made measured size comparedWith metric value", [
+        (2, "base", 201, NONE, "perplexity", 12.5), (2, "base", 201, NONE, "speed", 100),
+        (3, "pruned", 201, NONE, NONE, NONE),
+        (4, "int8", 201, "base", "perplexity", 12.5), (4, "int8", 201, "base", "speed", 100),
+    ]),
+    ("recipe", {"artifact": "pruned"},
+     "made stepName stepVersion recipeName position seed parameter value", [
+        ("base", "import", "1", "example", 0, 0, "layers", '["a","b"]'),
+        ("base", "import", "1", "example", 0, 0, "sparsity", 0.5),
+        ("pruned", "prune/wanda", "1", "example", 1, 0, "layers", '["a","b"]'),
+        ("pruned", "prune/wanda", "1", "example", 1, 0, "sparsity", 0.5),
+    ]),
+    ("recorded_evidence", {"result": "base"}, "edge evidence verdict", [
+        ("base#generation", "evidence 8", "holds"),
+    ]),
+    ("results_by_cache_key", {"cacheKey": Literal(FOURS)}, "result step run", [
+        ("int8", "making int8", "run"), ("pruned", "making pruned", "run"),
+        ("base", "making base", "run"),
+    ]),
+    ("retirements", {}, "sequence artifact reason agentId", [
+        (23, "int4", "wrong scales", "agent-1"),
+    ]),
+    ("run_identity", {"run": "run"}, "seed recipe recipeSha256 recipeName outcome", [
+        (0, "recipe", ONES, "example", "succeeded"),
+    ]),
+    ("run_status", {}, "sequence run status recipeName continues stepOutcome steps", [
+        (1, "run", "succeeded", "example", NONE, "succeeded", 5),
+        (18, "open_run", "open", "example", NONE, "failed", 1),
+        (18, "open_run", "open", "example", NONE, "succeeded", 1),
+    ]),
+    ("runs_by_agent", {"agentId": Literal("agent-1")}, "sequence run status", [
+        (1, "run", "succeeded"), (18, "open_run", "open"),
+    ]),
+    ("step_conditions", {"step": "making int8"}, "stepName run runSeed threads engine", [
+        ("quantize/rtn", "run", 0, 2, "engine"),
+    ]),
+    ("step_history", {"stepName": Literal("quantize/rtn")}, "step wallSeconds inputBytes", [
+        ("making int4", 1.5, 201), ("making int8", 1.5, 201),
+    ]),
+    ("step_measurements", {"step": "making int8"}, "metric value unit", [("sparsity", 0.5, "1")]),
+    ("step_parameters", {"step": "making int8"}, "name value", [
+        ("layers", '["a","b"]'), ("sparsity", 0.5),
+    ]),
+    ("step_usages", {"step": "evaluating int8"}, "role entity name sha256 license", [
+        ("baseRole", "int8", NONE, NONE, NONE),
+        ("evaluationRole", "dataset", "text", TWOS, "CC0-1.0"),
+        ("parentRole", "base", NONE, NONE, NONE),
+    ]),
+    ("strays", {}, "subject", []),
+    ("tags", {}, "artifact tag sequence", [("int8", "edge", 15)]),
+    ("tags", {"artifact": "pruned"}, "tag", []),
+    ("unverified_edges", {}, "sequence child about origin evidence", [
+        (19, "int4", "int4#derivation-0", "executed", "refuted"),
+        (24, "elsewhere", "elsewhere#derivation-0", "declared", "none"),
+        (24, "elsewhere", "elsewhere#derivation-1", "declared", "none"),
+    ]),
+    ("usages", {"activity": "evaluating base"}, "role entity name size license source", [
+        ("baseRole", "base", "example after import", NONE, "Apache-2.0", NONE),
+        ("evaluationRole", "dataset", "text", 1000, "CC0-1.0", "made for tests"),
+    ]),
+    ("used_dataset", {"dataset": "dataset"}, "sequence role activityKind stepName made", [
+        (5, "evaluationRole", "Evaluate", "evaluate/perplexity", "evaluation of base"),
+        (6, "evaluationRole", "Evaluate", "evaluate/perplexity", "evaluation of int8"),
+    ]),
+]  # fmt: skip
+
+UNORDERED = {"graphs", "match", "strays"}
+"""They answer for the store itself, by the million; sorting would cost more than asking."""
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "columns", "expected"),
+    CASES,
+    ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)],
+)
+def test_a_query_gives_the_expected_rows(
+    world: Any, name: str, given: dict[str, Any], columns: str, expected: list[tuple[Any, ...]]
+) -> None:
+    parameters = {key: world.terms(value) for key, value in given.items()}
+    rows = world.reader.rows(name, **parameters)
+    if name == "graphs":
+        assert len({row["graph"] for row in rows}) == len(rows) > len(world.reader.journal)
+        return
+    assert set(columns.split()) <= set(question(name).columns)
+    found = [tuple(world.value(row.get(column)) for column in columns.split()) for row in rows]
+    assert found == expected
+
+
+def test_every_query_has_an_expected_result() -> None:
+    assert {case[0] for case in CASES} == set(ontology.query_names())
+
+
+@pytest.mark.parametrize("name", ontology.query_names())
+def test_every_query_says_what_it_answers_and_what_it_wants(name: str) -> None:
+    asked = question(name)
+    assert re.search(r"[?]( |$)", asked.question), "a question ends in a question mark"
+    declared = [parameter for parameter, meaning in asked.parameters if meaning]
+    assert sorted(declared) == sorted(set(re.findall(r"VALUES \?(\w+) \{ UNDEF \}", asked.text)))
+    assert len(declared) == len(set(declared))
+    assert asked.columns
+    assert "ORDER BY" in asked.text or name in UNORDERED
+    Store().query(asked.text)  # is valid as it stands
+
+
+def test_all_queries_are_questions() -> None:
+    assert [one.name for one in questions()] == list(ontology.query_names())
+
+
+def test_terms_are_written_in_place_of_parameters() -> None:
+    text = "SELECT ?x WHERE { VALUES ?x { UNDEF } ?x ?p ?o }"
+    assert bind(text) == text
+    assert "VALUES ?x { <urn:a> }" in bind(text, x=NamedNode("urn:a"))
+    assert "VALUES ?x { <urn:a> <urn:b> }" in bind(text, x=[NamedNode("urn:a"), NamedNode("urn:b")])
+    with pytest.raises(KeyError, match=r"no parameter 'y' \(it has: x\)"):
+        bind(text, y=Literal("1"))
+
+
+@pytest.mark.parametrize("evil", ['"', "\\", '" } DROP ALL #', "\n", "'''", "\u2028", "UNDEF }"])
+def test_no_literal_breaks_out_of_its_place(evil: str) -> None:
+    text = bind("SELECT ?x WHERE { VALUES ?x { UNDEF } }", x=Literal(evil))
+    (row,) = Store().query(text)  # type: ignore[misc]
+    assert row["x"] == Literal(evil)
+
+
+def test_answers_do_not_depend_on_the_order_of_storing(world: Any, reading: Any) -> None:
+    class Reversed:
+        records = world.history.records
+
+    reader = reading(Reversed)
+    shuffled = Store()
+    for quad in sorted(reader.store, key=str):
+        shuffled.add(quad)
+    reader.store = shuffled
+    for name in set(ontology.query_names()) - UNORDERED:
+        assert reader.rows(name) == world.reader.rows(name), name
+
+
+def test_calibration_data_reaches_all_that_was_made_with_it(
+    new_history: Callable[..., Any], reading: Any
+) -> None:
+    history = new_history(7)
+    run = history.run()
+    base = history.imported(run)
+    middle = history.time()
+    data = descriptions.dataset("calibration", "9" * 64, 10, "CC0-1.0", "made for tests")
+    fields = history.occurrence(started_at=middle)
+    pruned = NewArtifact(
+        iri=history.iri(), kind=PM.PrunedModel, name="pruned", files=history.files("a"),
+        generated_at=str(fields["ended_at"]), parents=(base,),
+    )  # fmt: skip
+    step = FinishedStep(
+        **fields, kind=PM.Prune, run=run, name="prune/wanda", version="1", outcome=PM.succeeded,
+        artifact=pruned, usages=(
+            Usage(base, PM.baseRole, middle), Usage(data.iri, PM.calibrationRole, middle, data),
+        ),
+    )  # fmt: skip
+    history.keep(finish_step(step, bundle=history.iri()))
+    child = history.step(run, "quantize/rtn", pruned.iri)
+    history.retire(pruned.iri)
+    reader = reading(history)
+    rows = reader.rows("impact", thing=data.iri)
+    assert [(row["artifact"], row["status"].value) for row in rows] == [
+        (pruned.iri, "retired"), (child, "live"),
+    ]  # fmt: skip
+    (used,) = reader.rows("used_dataset", dataset=data.iri)
+    assert (used["role"], used["made"]) == (PM.calibrationRole, pruned.iri)
+
+
+def test_a_run_that_is_continued_was_interrupted(
+    new_history: Callable[..., Any], reading: Any
+) -> None:
+    history = new_history(8)
+    first = history.run()
+    second = history.run(continues=first)
+    history.close(second, PM.failed)
+    rows = reading(history).rows("run_status")
+    assert [(row["run"], row["status"].value) for row in rows] == [
+        (first, "interrupted"), (second, "failed"),
+    ]  # fmt: skip
+    assert [row.get("continues") for row in rows] == [None, first]

@@ -1,0 +1,170 @@
+"""Each shape is broken by a record that breaks just it.
+
+``tests/hostile/records`` holds one SPARQL update for each defect, named after it. Its first two
+lines tell which good record it spoils, and which shapes that must break, and no others.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from pyoxigraph import NamedNode, Quad, RdfFormat, Store, Triple
+
+from pressmark.ontology import shapes
+from pressmark.ontology.terms import PREFIXES, PROV, RDF, SH
+from pressmark.registry import descriptions
+from pressmark.registry.record import Record
+from pressmark.registry.validation import Validator
+
+Rebuild: TypeAlias = Callable[[NamedNode, list[Triple]], Record]
+
+FOLDER = Path(__file__).parents[1] / "hostile" / "records"
+FILES = sorted(FOLDER.glob("*.ru"))
+PROLOGUE = "".join(f"PREFIX {name}: <{base}>\n" for name, base in PREFIXES.items())
+BREAK_TOGETHER = {
+    # The short and the qualified form say the same, so what spoils one disagrees with the other.
+    "associatedWith",
+    "used",
+    "derivedFrom",
+    "derivationEntity",
+    "generatedBy",
+    "generatedAt",
+    "generationActivity",
+    "generationAgrees",
+    "generationTime",
+    # What is made or derived from is judged by its types as well.
+    "externalTypes",
+    "policyTypes",
+}
+
+
+class World:
+    """A store with a past, and one good record of each kind that could come next."""
+
+    def __init__(self, history) -> None:
+        self.history = history
+        run = history.run()
+        base = history.imported(run)
+        pruned = history.step(run, "prune/wanda", base)
+        other = history.step(run, "quantize/rtn", base)
+        retired = history.imported(run)
+        history.close(run)
+        history.retire(retired)
+        other_run, self.open_run = history.run(), history.run()
+        later = history.step(self.open_run, "prune/wanda", base)
+        other_recipe = descriptions.recipe("another", "9" * 64, ["x", "prune/wanda"])
+        self.store = history.store()
+        self.store.extend(other_recipe.quads)
+        (step,) = self._objects(base, PROV.wasGeneratedBy)
+        (made,) = self._objects(base, PROV.generatedAtTime)
+        self.known = {
+            "<known:base": base,
+            "<known:pruned": pruned,
+            "<known:other-recipe": other_recipe.iri,
+            "<known:recipe": history.recipe.iri,
+            "<known:other-run": other_run,
+            "<known:other": other,
+            "<known:retired": retired,
+            "<known:closed-run": run,
+            "<known:old-step": step,
+            "<known:later": later,
+        }
+        (opened,) = self._objects(self.open_run, PROV.startedAtTime)
+        self.times = {"<time:base-made>": made.value, "<time:run-opened>": opened.value}
+        self.base, self.later, self.run = base, later, run
+
+    def _objects(self, subject: NamedNode, predicate: NamedNode) -> list[NamedNode]:
+        return [quad.object for quad in self.store.quads_for_pattern(subject, predicate, None)]
+
+    def record(self, kind: str) -> Record:
+        """Make a good record."""
+        history, run, base = self.history, self.open_run, self.base
+        make = {
+            "run": lambda: history.run(),
+            "continued-run": lambda: history.run(continues=self.run),
+            "closing": lambda: history.close(run),
+            "import": lambda: history.imported(run),
+            "prune": lambda: history.step(run, "prune/wanda", base),
+            "failed-step": lambda: history.fail(run, base),
+            "evaluation": lambda: history.evaluate(run, base, compared_with=base),
+            "registration": lambda: history.register(base, external="elsewhere"),
+            "check": lambda: history.check(self.later),
+            "generation-check": lambda: history.check(base, edge="generation"),
+            "promotion": lambda: history.promote(base),
+            "tagging": lambda: history.tag(base),
+            "retirement": lambda: history.retire(self.later),
+            "file": lambda: history.register(base),
+            "policy": lambda: history.policy(run, base),
+        }
+        make[kind]()
+        return history.records[-1]
+
+
+def spoil(record: Record, update: str, rebuild: Rebuild) -> Record:
+    """Apply an update to a record whose statements stand in no graph meanwhile."""
+    store = Store()
+    store.extend(Quad(q.subject, q.predicate, q.object) for q in record.quads())
+    store.update(PROLOGUE + update)
+    return rebuild(record.bundle, [quad.triple for quad in store])
+
+
+def read(path: Path, world: World, rebuild: Rebuild) -> tuple[Record, set[str]]:
+    text = path.read_text(encoding="utf-8")
+    kind, shape = re.match(r"# record: (.*)\n# breaks: (.*)\n", text).groups()
+    for name, iri in world.known.items():
+        text = re.sub(re.escape(name) + r"(?=[#>])", "<" + iri.value, text)
+    for name, time in world.times.items():
+        text = text.replace(name, time)
+    return spoil(world.record(kind), text, rebuild), set(shape.split())
+
+
+def all_constraints() -> set[str]:
+    """List the names of all property shapes, rules and closed node shapes."""
+    store = Store()
+    store.load(shapes(), format=RdfFormat.TURTLE)
+    found = (
+        store.quads_for_pattern(None, RDF.type, SH.PropertyShape),
+        store.quads_for_pattern(None, RDF.type, SH.SPARQLConstraint),
+        store.quads_for_pattern(None, SH.closed, None),
+    )
+    return {quad.subject.value.rpartition("#")[2] for quads in found for quad in quads}
+
+
+def broken_by_files() -> list[set[str]]:
+    lines = (path.read_text(encoding="utf-8").splitlines()[1] for path in FILES)
+    return [set(line.removeprefix("# breaks: ").split()) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def world(new_history) -> World:
+    return World(new_history())
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pyshacl"])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_hostile_record_breaks_just_its_shapes(world, rebuild, path: Path, engine: str) -> None:
+    record, expected = read(path, world, rebuild)
+    violations = Validator(engine).validate(record, world.store)
+    assert {violation.shape for violation in violations} == expected
+    assert all(violation.message and violation.focus for violation in violations)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    sorted({path.read_text(encoding="utf-8").splitlines()[0][10:] for path in FILES}),
+)
+def test_the_records_that_are_spoilt_are_good(world, rebuild, kind: str) -> None:
+    record = world.record(kind)
+    assert Validator().validate(record, world.store) == ()
+    assert spoil(record, "INSERT DATA { }", rebuild) == Record(record.bundle, record.nquads)
+
+
+def test_no_constraint_is_without_a_record_that_breaks_it() -> None:
+    assert all_constraints() - set().union(*broken_by_files()) == set()
+
+
+def test_no_constraint_is_without_a_record_that_breaks_just_it() -> None:
+    alone = set().union(*(shapes for shapes in broken_by_files() if len(shapes) == 1))
+    assert all_constraints() - alone == BREAK_TOGETHER
