@@ -1,0 +1,1 @@
+"""What is done: steps, recipes, the runner and checkpoints."""

@@ -1,0 +1,102 @@
+"""What the names in a recipe stand for: artifacts of the registry and texts on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pyoxigraph import NamedNode
+
+from pressmark.compression.data import DataSet, refuse_shared_text
+from pressmark.compression.errors import RecipeError
+from pressmark.compression.recipe import DataSource, Recipe
+from pressmark.compression.step import closest
+from pressmark.compression.stored import StoredArtifact, calibrated_on, load_artifact
+from pressmark.registry.registry import Registry
+from pressmark.registry.search import resolve
+
+Input = NamedNode | Path | str
+"""How an artifact is named: its IRI, a folder that holds it, or any name that `resolve` knows."""
+
+
+def bind_inputs(
+    registry: Registry, recipe: Recipe, given: Mapping[str, Input]
+) -> dict[str, StoredArtifact]:
+    """The artifact behind each input of a recipe.
+
+    Raises:
+        RecipeError: An input is missing, or something was given that the recipe does not name.
+        NotFoundError: Nothing is known under a given name.
+    """
+    for name in given:
+        if name not in recipe.inputs:
+            raise RecipeError(
+                f"recipe '{recipe.name}' has no input '{name}'",
+                closest(name, recipe.inputs, "inputs"),
+            )
+    bound: dict[str, StoredArtifact] = {}
+    for name, default in recipe.inputs.items():
+        value = given.get(name, default)
+        if value is None:
+            raise RecipeError(
+                f"recipe '{recipe.name}' needs an artifact for its input '{name}'",
+                f"name one: {name}=ARTIFACT",
+            )
+        bound[name] = load_artifact(registry, _named(registry, value))
+    return bound
+
+
+def _named(registry: Registry, value: Input) -> NamedNode:
+    return value if isinstance(value, NamedNode) else resolve(registry, str(value))
+
+
+def load_data(recipe: Recipe) -> dict[str, DataSet]:
+    """The data sets that a recipe's steps read.
+
+    Raises:
+        DataSetError: One is missing, or text is used both to calibrate and to evaluate.
+    """
+    uses = {p.data: p.step.needs_data for p in recipe.steps if p.data is not None}
+    loaded = {name: load_source(recipe.data[name], recipe.folder) for name in uses}
+    for name, role in uses.items():
+        for other, other_role in uses.items():
+            if (role, other_role) == ("calibration", "evaluation"):
+                refuse_shared_text(loaded[name], loaded[other])
+    return loaded
+
+
+def refuse_seen_text(
+    registry: Registry,
+    recipe: Recipe,
+    inputs: Mapping[str, StoredArtifact],
+    datasets: Mapping[str, DataSet],
+) -> None:
+    """Refuses to judge an artifact by a text that it, or an ancestor, was fitted to.
+
+    Raises:
+        DataSetError: An evaluation would read text that calibrated one of the inputs.
+    """
+    uses = {p.data for p in recipe.steps if p.step.needs_data == "evaluation"}
+    seen = (
+        {data for a in inputs.values() for data in calibrated_on(registry, a.iri)} if uses else ()
+    )
+    for data in seen:
+        for name in uses:
+            refuse_shared_text(data.load(registry), datasets[name or ""])
+
+
+def load_source(source: DataSource, folder: Path) -> DataSet:
+    """One data set; `folder` is what a relative path is relative to."""
+    if source.packaged:
+        return DataSet.packaged(source.packaged)
+    if source.path:
+        path = folder / source.path
+        return DataSet.from_file(path, source.license or "", source.column)
+    return DataSet.from_hub(
+        source.hub or "",
+        source.license or "",
+        revision=source.revision,
+        subset=source.subset,
+        split=source.split,
+        column=source.column,
+    )

@@ -1,0 +1,163 @@
+"""Checks a lineage again: every executed edge, from an artifact back to what came in from outside.
+
+Nothing that was kept in memory or said earlier is trusted: inputs and outputs are read back from
+the blob store, digest by digest, and each step's own `check` derives the claimed relation again.
+The verdicts are recorded as evidence; one refuted edge shows everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pyoxigraph import NamedNode
+
+from pressmark.compression.errors import StepFailedError
+from pressmark.compression.execution import Conditions, examine
+from pressmark.compression.progress import NullProgress
+from pressmark.compression.recording import Recorder, describe_error, edges_of
+from pressmark.compression.step import Claim, Inputs, Produced, Progress
+from pressmark.compression.stored import (
+    StoredArtifact,
+    StoredStep,
+    discard,
+    is_step,
+    lineage,
+    load_artifact,
+    load_step,
+    materialise,
+    parents_of,
+    result_measurements,
+)
+from pressmark.compression.workspace import working_folder
+from pressmark.ontology.terms import PM
+from pressmark.registry.ids import new_iri
+from pressmark.registry.record import Description
+from pressmark.registry.registry import Registry
+
+Verdict = Literal["holds", "refuted", "declared"]
+
+
+@dataclass(frozen=True)
+class EdgeCheck:
+    """What was found about how one artifact was made.
+
+    Attributes:
+        artifact: The artifact.
+        name: Its name.
+        step: What made it, such as "prune/wanda"; empty where that is only declared.
+        verdict: "declared" where nobody here executed it, so that nothing can be checked.
+        claims: What was tested.
+        evidence: The recorded evidence, one for each parent.
+    """
+
+    artifact: NamedNode
+    name: str
+    step: str
+    verdict: Verdict
+    claims: tuple[Claim, ...] = ()
+    evidence: tuple[NamedNode, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What was found along a whole lineage, the artifact first.
+
+    Attributes:
+        edges: One entry for each artifact of the lineage.
+    """
+
+    edges: tuple[EdgeCheck, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether no edge was refuted."""
+        return all(edge.verdict != "refuted" for edge in self.edges)
+
+
+def check(
+    registry: Registry,
+    artifact: NamedNode,
+    *,
+    progress: Progress | None = None,
+    agent: Description | None = None,
+    threads: int | None = None,
+) -> CheckResult:
+    """Runs the check of every step between an artifact and its base models again.
+
+    Raises:
+        BlobDamagedError: Stored bytes are not what was recorded; file and tensor are named.
+        BlobMissingError: Bytes of the lineage are gone.
+        NotReproducibleError: A step is of another version than the one that is installed.
+        StepFailedError: A check could not be carried out, which is no verdict.
+    """
+    order = tuple(lineage(registry, artifact))
+    with working_folder(registry, new_iri()) as folder:
+        checker = _Checker(
+            registry,
+            Recorder(registry, agent),
+            progress or NullProgress(),
+            threads or torch.get_num_threads(),
+            folder,
+        )
+        return CheckResult(tuple(checker.take(iri) for iri in order))
+
+
+@dataclass
+class _Checker:
+    registry: Registry
+    recorder: Recorder
+    progress: Progress
+    threads: int
+    folder: Path
+    folders: dict[NamedNode, Path] = field(default_factory=dict)
+
+    def take(self, iri: NamedNode) -> EdgeCheck:
+        artifact = load_artifact(self.registry, iri)
+        if artifact.activity is None or not is_step(self.registry, artifact.activity):
+            return EdgeCheck(iri, artifact.name, "", "declared")
+        step = load_step(self.registry, artifact.activity)
+        self.progress.log(f"checking {artifact.name} ({step.name})")
+        checked = self._check(artifact, step)
+        # Its descendants were checked before it: nobody reads it any more.
+        discard(self.folders.pop(iri))
+        return checked
+
+    def _check(self, artifact: StoredArtifact, stored: StoredStep) -> EdgeCheck:
+        inputs = self._inputs(stored)
+        measured = result_measurements(self.registry, stored.iri, artifact.iri)
+        output = Produced(self._provide(artifact), {m.name: m.value for m in measured})
+        conditions = Conditions(stored.seed, self.threads)
+        workdir = self.folder / f"check-{artifact.iri.value.rpartition(':')[2]}"
+        done = examine(stored.load(), inputs, output, workdir, conditions, self.progress)
+        if isinstance(done.error, KeyboardInterrupt):
+            raise done.error
+        if done.result is None:
+            raise StepFailedError(
+                f"the check of '{artifact.name}' ({stored.name}) could not be carried out: "
+                f"{describe_error(done.error)}",
+                "this says nothing about the artifact",
+            ) from done.error
+        edges = edges_of(artifact.iri, len(parents_of(self.registry, artifact.iri)))
+        used = (artifact.iri, *dict.fromkeys(stored.inputs.values()))
+        evidence = self.recorder.evidence(PM.Check, edges, used, done, self.threads)
+        discard(workdir)
+        verdict: Verdict = "holds" if done.result.holds else "refuted"
+        return EdgeCheck(
+            artifact.iri, artifact.name, stored.name, verdict, done.result.claims, evidence
+        )
+
+    def _inputs(self, stored: StoredStep) -> Inputs:
+        folders = {
+            role: self._provide(load_artifact(self.registry, iri))
+            for role, iri in stored.inputs.items()
+        }
+        return Inputs(folders, stored.data.load(self.registry) if stored.data else None)
+
+    def _provide(self, artifact: StoredArtifact) -> Path:
+        if artifact.iri not in self.folders:
+            folder = self.folder / artifact.iri.value.rpartition(":")[2]
+            self.folders[artifact.iri] = materialise(self.registry, artifact, folder, self.progress)
+        return self.folders[artifact.iri]

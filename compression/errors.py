@@ -1,0 +1,95 @@
+"""What can go wrong while compressing, as one tree under the registry's root error.
+
+* PressmarkError (pressmark.registry.errors)
+  * CompressionError
+    * RecipeError            a recipe that cannot be run, with its file and line
+      * UnknownStepError     no installed step has this name
+    * DataSetError           a data set that is missing, empty or not what was recorded
+    * ModelFileError         a damaged, hostile or unsupported model folder, with file and tensor
+    * StepFailedError        a step raised; the run is recorded as failed
+    * StepRefutedError       a step's own check contradicts its output; recorded as refuted
+    * RunAbortedError        the user stopped a run; it can be resumed
+    * NotReproducibleError   a record does not say enough to run its step again
+
+Every error says what happened, to which file, tensor or artifact, and what to do (`hint`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pressmark.registry.errors import PressmarkError
+
+
+class CompressionError(PressmarkError):
+    """Root of the errors of this package."""
+
+
+class RecipeError(CompressionError):
+    """A recipe was refused before any work was done.
+
+    Attributes:
+        file: The recipe's file, or a name for text that has none.
+        line: The line the refusal is about, counted from 1; None when it is about the whole file.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        file: Path | str | None = None,
+        line: int | None = None,
+    ) -> None:
+        self.file = file
+        self.line = line
+        where = ":".join(str(part) for part in (file, line) if part is not None)
+        super().__init__(f"{where}: {message}" if where else message, hint)
+
+
+class UnknownStepError(RecipeError):
+    """No installed distribution offers a step of this name."""
+
+
+class DataSetError(CompressionError):
+    """A data set is missing, empty, unlicensed or does not have the recorded digest."""
+
+
+class ModelFileError(CompressionError):
+    """A model folder is damaged, hostile or not supported.
+
+    Attributes:
+        file: The file that was refused, as named inside the folder.
+        tensor: The tensor the refusal is about, if it is about one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        file: Path | str | None = None,
+        tensor: str | None = None,
+    ) -> None:
+        self.file = file
+        self.tensor = tensor
+        where = ", ".join(
+            part for part in (str(file or ""), f"tensor {tensor}" if tensor else "") if part
+        )
+        super().__init__(f"{where}: {message}" if where else message, hint)
+
+
+class StepFailedError(CompressionError):
+    """A step raised an error; it is recorded as failed and made no artifact."""
+
+
+class StepRefutedError(CompressionError):
+    """A step's own check contradicts the bytes that it wrote; recorded as refuted."""
+
+
+class RunAbortedError(CompressionError):
+    """The user stopped a run; what was finished is kept and the run can be resumed."""
+
+
+class NotReproducibleError(CompressionError):
+    """A record does not say enough, or its inputs are gone, to run the step again."""

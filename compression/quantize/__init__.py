@@ -1,0 +1,1 @@
+"""Weight quantization: one canonical quantizer, its packed layout and the methods on it."""

@@ -1,0 +1,431 @@
+"""Recipes: what to do, as data.
+
+A recipe names its inputs and data sets and lists steps. It is checked completely, each step's
+parameters included, before any work is done; what is wrong is refused with file, line and a
+suggestion. The bytes of the file are the recipe: they are stored verbatim and named by their
+digest.
+
+Example::
+
+    name: wanda-int8
+    description: Half of the weights to zero, the rest to eight bits.
+    inputs:
+      base:                       # must be given when the recipe is run
+    data:
+      calibration: {packaged: calibration}
+      evaluation: {path: my-text.txt, license: CC-BY-4.0}
+    steps:
+      - step: prune/wanda
+        name: pruned              # name of the output; the step's family if left out
+        inputs: {base: base}      # by role; the previous output if left out
+        parameters: {sparsity: 0.5}
+        data: calibration
+      - step: quantize/rtn
+        name: int8
+        parameters: {bits: 8}
+      - step: evaluate/perplexity
+        of: [base, pruned, int8]  # one evaluation each
+        parent: base              # what the others are compared with
+        data: evaluation
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pressmark.compression import marked_yaml
+from pressmark.compression.errors import CompressionError, RecipeError
+from pressmark.compression.marked_yaml import Document
+from pressmark.compression.step import Step, closest, step_class
+
+PREVIOUS: Final = "previous"
+"""The reference to whatever artifact was made last (or to the first input)."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class _Strict(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DataSource(_Strict):
+    """Where a recipe's data set comes from: exactly one of packaged, path and hub.
+
+    Attributes:
+        packaged: Name of a text that Pressmark ships.
+        path: A local text file, relative to the recipe's folder.
+        hub: A Hugging Face data set id.
+        license: SPDX identifier; needed for `path` and `hub`.
+        subset: Configuration of a hub data set.
+        split: Split of a hub data set.
+        revision: Commit of a hub data set.
+        column: Text column of a hub data set.
+    """
+
+    packaged: str | None = None
+    path: str | None = None
+    hub: str | None = None
+    license: str | None = None
+    subset: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    column: str = "text"
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> DataSource:
+        origins = [origin for origin in (self.packaged, self.path, self.hub) if origin]
+        if len(origins) != 1:
+            raise ValueError("give exactly one of 'packaged', 'path' and 'hub'")
+        if not self.packaged and not self.license:
+            raise ValueError("a text that is not packaged needs a 'license'")
+        return self
+
+
+class _StepItem(_Strict):
+    step: str
+    name: Name | None = None
+    inputs: dict[str, Name] = {}
+    parameters: dict[str, Any] = {}
+    data: Name | None = None
+    of: list[Name] | None = None
+    parent: Name | None = None
+
+
+class _RecipeFile(_Strict):
+    name: Name
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    inputs: dict[Name, str | None] = {}
+    data: dict[Name, DataSource] = {}
+    steps: Annotated[list[_StepItem], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One execution of one step.
+
+    Attributes:
+        position: The step's place in the recipe, from 0; evaluations `of` several share one.
+        step: The step with its parameters.
+        name: Name of the output, or of the evaluation; unique in the recipe.
+        inputs: Role -> name of a recipe input or of an earlier output.
+        data: Name of the data set, if the step takes one.
+        line: The line in the recipe, from 1.
+    """
+
+    position: int
+    step: Step
+    name: str
+    inputs: Mapping[str, str]
+    data: str | None
+    line: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe.
+
+    Attributes:
+        name: The recipe's name.
+        description: What it is for.
+        seed: The seed it runs with unless told otherwise.
+        inputs: Name -> default artifact (name, path), or None where one must be given.
+        data: The named data sets.
+        steps: What is executed, in order.
+        source: The bytes it was read from.
+        folder: What relative paths are relative to.
+    """
+
+    name: str
+    description: str
+    seed: int
+    inputs: Mapping[str, str | None]
+    data: Mapping[str, DataSource]
+    steps: tuple[PlannedStep, ...]
+    source: bytes
+    folder: Path
+
+    @classmethod
+    def load(cls, name: str | Path) -> Recipe:
+        """Reads a recipe file, or a packaged recipe by name.
+
+        Raises:
+            RecipeError: There is none, or it cannot be run as it stands.
+        """
+        path = Path(name)
+        if path.suffix in (".yaml", ".yml") or path.is_file():
+            return cls.from_bytes(_read(path), str(path), path.parent)
+        packaged = resources.files("pressmark.compression").joinpath("recipes", f"{name}.yaml")
+        if not packaged.is_file():
+            hint = closest(str(name), packaged_recipes(), "recipes") + ", or give a .yaml file"
+            raise RecipeError(f"there is no recipe '{name}'", hint)
+        return cls.from_bytes(packaged.read_bytes(), f"{name}.yaml", Path.cwd())
+
+    @classmethod
+    def from_bytes(cls, source: bytes, file: str = "recipe", folder: Path | None = None) -> Recipe:
+        """Checks a recipe given as YAML text.
+
+        Args:
+            source: UTF-8 YAML.
+            file: What to call it in messages.
+            folder: What its relative paths are relative to; the working folder if None.
+
+        Raises:
+            RecipeError: With file, line and what to do.
+        """
+        document = marked_yaml.parse(source, file)
+        read = _validated(document)
+        steps = tuple(_Planner(document, read).plan())
+        return cls(
+            name=read.name,
+            description=read.description,
+            seed=read.seed,
+            inputs=read.inputs,
+            data=read.data,
+            steps=steps,
+            source=source,
+            folder=folder or Path.cwd(),
+        )
+
+    @classmethod
+    def single(
+        cls,
+        step: Step,
+        *,
+        name: str | None = None,
+        inputs: Iterable[str] | None = None,
+        data: DataSource | None = None,
+    ) -> Recipe:
+        """A recipe of one step, for work that was asked for without a recipe file.
+
+        Args:
+            step: What to do.
+            name: Name of the output.
+            inputs: The roles that will be given; the step's required roles if None.
+            data: Its data set.
+        """
+        roles = tuple(step.roles if inputs is None else inputs)
+        item: dict[str, Any] = {"step": step.name, "parameters": step.parameters()}
+        item |= {"name": name} if name else {}
+        item |= {"inputs": {role: role for role in roles}} if roles else {}
+        item |= {"data": "data"} if data else {}
+        document: dict[str, Any] = {"name": step.name.replace("/", "-")}
+        document |= {"inputs": dict.fromkeys(roles)} if roles else {}
+        document |= {"data": {"data": data.model_dump(exclude_defaults=True)}} if data else {}
+        text = yaml.safe_dump(document | {"steps": [item]}, sort_keys=False, allow_unicode=True)
+        return cls.from_bytes(text.encode(), f"{step.name} alone")
+
+    def to_bytes(self) -> bytes:
+        """The verbatim source. Law: `Recipe.from_bytes(r.to_bytes())` plans the same steps."""
+        return self.source
+
+    @property
+    def sha256(self) -> str:
+        """The digest that names this recipe, in hex."""
+        return hashlib.sha256(self.source).hexdigest()
+
+
+def packaged_recipes() -> tuple[str, ...]:
+    """Names of the recipes that Pressmark ships, sorted."""
+    folder = resources.files("pressmark.compression").joinpath("recipes")
+    names = (entry.name for entry in folder.iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecipeError(
+            f"cannot be read: {error.strerror}",
+            f"packaged recipes: {', '.join(packaged_recipes())}",
+            file=path,
+        ) from error
+
+
+def _validated(document: Document) -> _RecipeFile:
+    if not isinstance(document.data, dict):
+        raise document.error("a recipe is a table with 'name' and 'steps'", ())
+    try:
+        return _RecipeFile.model_validate_json(json.dumps(document.data), strict=True)
+    except ValidationError as error:
+        raise _refusal(document, error) from error
+
+
+def _refusal(
+    document: Document, error: ValidationError, prefix: marked_yaml.Path = ()
+) -> RecipeError:
+    # A misspelt key also leaves another one missing: the misspelling is the news.
+    errors = error.errors(include_url=False)
+    first = min(errors, key=lambda found: found["type"] != "extra_forbidden")
+    path = (*prefix, *first["loc"])
+    key = str(path[-1]) if path else "recipe"
+    if first["type"] == "extra_forbidden":
+        return document.error(f"unknown key '{key}'", path, closest(key, _keys(path), "keys"))
+    if first["type"] == "missing":
+        return document.error(f"'{key}' is missing", path[:-1], f"add '{key}:'")
+    message = first["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(first["input"], dict | list) else f", not {first['input']!r}"
+    return document.error(f"{key}: {message}{found}", path)
+
+
+def _keys(path: marked_yaml.Path) -> Iterable[str]:
+    """The keys that may stand beside the one at `path`."""
+    models: dict[int, type[BaseModel]] = {1: _RecipeFile}
+    if path[0] == "steps":
+        models[3] = _StepItem
+    if path[0] == "data":
+        models[3] = DataSource
+    model = models.get(len(path))
+    return model.model_fields if model else ()
+
+
+class _Planner:
+    """Turns the items of a recipe file into executions, refusing what cannot work."""
+
+    def __init__(self, document: Document, read: _RecipeFile) -> None:
+        self.document = document
+        self.read = read
+        self.artifacts: dict[str, int] = {
+            name: document.line(("inputs", name)) for name in read.inputs
+        }
+        self.taken = dict(self.artifacts)
+        self.previous = next(iter(read.inputs), None)
+        self.uses: dict[str, str] = {}
+
+    def plan(self) -> Iterator[PlannedStep]:
+        if PREVIOUS in self.artifacts:
+            raise self.document.error("'previous' is a reserved name", ("inputs", PREVIOUS))
+        for position, item in enumerate(self.read.steps):
+            yield from self._expand(position, item, self._step(position, item))
+
+    def _step(self, position: int, item: _StepItem) -> Step:
+        try:
+            kind = step_class(item.step)
+        except CompressionError as error:
+            raise self.document.error(
+                error.message, ("steps", position, "step"), error.hint
+            ) from error
+        try:
+            return kind.parse(item.parameters)
+        except ValidationError as error:
+            raise self._parameter_refusal(position, kind, error) from error
+
+    def _parameter_refusal(
+        self, position: int, kind: type[Step], error: ValidationError
+    ) -> RecipeError:
+        path = ("steps", position, "parameters")
+        first = error.errors(include_url=False)[0]
+        if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+            key = str(first["loc"][0])
+            hint = closest(key, kind.model_fields, f"parameters of {kind.name}")
+            return self.document.error(f"{kind.name} has no parameter '{key}'", (*path, key), hint)
+        return _refusal(self.document, error, path)
+
+    def _expand(self, position: int, item: _StepItem, step: Step) -> Iterator[PlannedStep]:
+        at = ("steps", position)
+        data = self._data(at, item, step)
+        for inputs, name in self._targets(at, item, step):
+            self._check_roles(at, step, inputs)
+            self._claim(name, (*at, "name"))
+            yield PlannedStep(position, step, name, inputs, data, self.document.line(at))
+            if step.produces is not None:
+                self.previous = name
+                self.artifacts[name] = self.taken[name]
+
+    def _targets(
+        self, at: marked_yaml.Path, item: _StepItem, step: Step
+    ) -> Iterator[tuple[dict[str, str], str]]:
+        """Role bindings and output name of each execution: one, or one for each of `of`."""
+        base = {role: self._known(ref, (*at, "inputs", role)) for role, ref in item.inputs.items()}
+        name = item.name or step.name.partition("/")[0]
+        if item.of is None:
+            if item.parent is not None:
+                base["parent"] = self._known(item.parent, (*at, "parent"))
+            yield self._chained(step, base, at), name
+            return
+        if step.produces is not None or "base" in base or not item.of:
+            raise self.document.error(
+                "'of' lists what an evaluation evaluates", (*at, "of"), "use 'inputs' instead"
+            )
+        for index, ref in enumerate(item.of):
+            target = self._known(ref, (*at, "of", index))
+            yield base | {"base": target} | self._parent(at, item, target), f"{name}-{target}"
+
+    def _parent(self, at: marked_yaml.Path, item: _StepItem, target: str) -> dict[str, str]:
+        if item.parent is None:
+            return {}
+        parent = self._known(item.parent, (*at, "parent"))
+        return {} if parent == target else {"parent": parent}
+
+    def _chained(self, step: Step, inputs: dict[str, str], at: marked_yaml.Path) -> dict[str, str]:
+        first = step.roles[0] if step.roles else None
+        if first is None or first in inputs:
+            return inputs
+        return {first: self._known(PREVIOUS, at)} | inputs
+
+    def _known(self, reference: str, path: marked_yaml.Path) -> str:
+        if reference == PREVIOUS and self.previous is not None:
+            return self.previous
+        if reference not in self.artifacts:
+            hint = closest(reference, self.artifacts, "names here")
+            if reference == PREVIOUS:
+                hint = "name an input under 'inputs:' at the top of the recipe"
+            raise self.document.error(
+                f"nothing before this step is named '{reference}'", path, hint
+            )
+        return reference
+
+    def _check_roles(self, at: marked_yaml.Path, step: Step, inputs: Mapping[str, str]) -> None:
+        allowed = (*step.roles, *step.optional_roles)
+        for role in inputs:
+            if role not in allowed:
+                raise self.document.error(
+                    f"{step.name} takes no input '{role}'",
+                    (*at, "inputs", role),
+                    closest(role, allowed, "inputs"),
+                )
+        for role in step.roles:
+            if role not in inputs:
+                raise self.document.error(
+                    f"{step.name} needs an input '{role}'", at, "add it under 'inputs:'"
+                )
+
+    def _claim(self, name: str, path: marked_yaml.Path) -> None:
+        if name == PREVIOUS:
+            raise self.document.error("'previous' is a reserved name", path)
+        if name in self.taken:
+            raise self.document.error(
+                f"the name '{name}' is taken, in line {self.taken[name]} already",
+                path,
+                "give this step another 'name:'",
+            )
+        self.taken[name] = self.document.line(path)
+
+    def _data(self, at: marked_yaml.Path, item: _StepItem, step: Step) -> str | None:
+        if step.needs_data is None:
+            if item.data is not None:
+                raise self.document.error(f"{step.name} reads no data", (*at, "data"), "remove it")
+            return None
+        if item.data is None:
+            hint = f"add 'data:' with one of: {', '.join(self.read.data) or 'none declared yet'}"
+            raise self.document.error(f"{step.name} needs {step.needs_data} data", at, hint)
+        if item.data not in self.read.data:
+            hint = closest(item.data, self.read.data, "data sets")
+            raise self.document.error(f"no data set is named '{item.data}'", (*at, "data"), hint)
+        if self.uses.setdefault(item.data, step.needs_data) != step.needs_data:
+            raise self.document.error(
+                f"'{item.data}' is used for calibration and for evaluation",
+                (*at, "data"),
+                "evaluate on a text that no step has seen",
+            )
+        return item.data

@@ -1,0 +1,406 @@
+"""What the registry knows of artifacts and steps, as values, and their files on disk again.
+
+Everything the runner, the checks and the re-runs know about the past comes through here, by
+packaged queries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from pydantic import ValidationError
+from pyoxigraph import Literal, NamedNode
+
+from pressmark.compression.data import DataSet
+from pressmark.compression.errors import CompressionError, DataSetError, NotReproducibleError
+from pressmark.compression.step import Progress, Step, step_class
+from pressmark.ontology.terms import PM
+from pressmark.registry.descriptions import FileEntry
+from pressmark.registry.errors import NotFoundError
+from pressmark.registry.facts import scalar
+from pressmark.registry.ids import sha256_file
+from pressmark.registry.occurrences import (
+    NO_LICENSE,
+    Json,
+    Measurement,
+    Parameter,
+    Scalar,
+)
+from pressmark.registry.registry import Registry
+
+DATA_ROLES: Final[Mapping[str, NamedNode]] = {
+    "calibration": PM.calibrationRole,
+    "evaluation": PM.evaluationRole,
+}
+ROLES: Final[Mapping[str, NamedNode]] = {
+    "base": PM.baseRole,
+    "parent": PM.parentRole,
+    "adapter": PM.adapterRole,
+    "policy": PM.policyRole,
+}
+"""The vocabulary's roles of what a step reads, by the name that steps use."""
+
+_ROLE_NAMES: Final = {role: name for name, role in ROLES.items()}
+
+
+@dataclass(frozen=True)
+class StoredArtifact:
+    """An artifact as recorded.
+
+    Attributes:
+        iri: The occurrence.
+        kind: Its class, such as `PM.PrunedModel`.
+        name: For a person.
+        license: SPDX identifier, or "NOASSERTION".
+        files: Its files; empty where only its name is known.
+        content: IRI of its content; None where its bytes were never seen.
+        line: The named line that it belongs to.
+        activity: What made it.
+    """
+
+    iri: NamedNode
+    kind: NamedNode
+    name: str
+    license: str
+    files: tuple[FileEntry, ...]
+    content: NamedNode | None
+    line: str | None
+    activity: NamedNode | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True)
+class StoredStep:
+    """A step's record, enough to execute it again.
+
+    Attributes:
+        iri: The activity.
+        name: Its name in recipes.
+        version: The version of its implementation then.
+        seed: Its seed.
+        threads: How many threads it used.
+        parameters: As recorded; complex values are JSON text.
+        inputs: Role -> artifact.
+        data: The data set, if it read one: role, name, digest, licence, source.
+        environment: Description of the machine.
+        engine: Description of the program.
+    """
+
+    iri: NamedNode
+    name: str
+    version: str
+    seed: int
+    threads: int
+    parameters: Mapping[str, Scalar]
+    inputs: Mapping[str, NamedNode]
+    data: StoredData | None
+    environment: NamedNode
+    engine: NamedNode
+
+    def load(self) -> Step:
+        """The step with its parameters, of the class that is installed now.
+
+        Raises:
+            NotReproducibleError: The class has another version or refuses the parameters.
+        """
+        kind = step_class(self.name)
+        if kind.version != self.version:
+            raise NotReproducibleError(
+                f"{self.iri.value} was executed by version {self.version} of {self.name}, "
+                f"version {kind.version} is installed",
+                "install the release that made it; its record names it",
+            )
+        try:
+            return decode_parameters(kind, self.parameters)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise NotReproducibleError(
+                f"{self.name} refuses the parameters that {self.iri.value} records: {problem}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class StoredData:
+    """A data set's record; its text is the blob `sha256`."""
+
+    role: NamedNode
+    name: str
+    sha256: str
+    license: str
+    source: str
+
+    def load(self, registry: Registry) -> DataSet:
+        """The data set with its text, from the blob store."""
+        text = registry.blobs.read(self.sha256).decode("utf-8")
+        dataset = DataSet(self.name, text, self.license, self.source)
+        if dataset.sha256 != self.sha256:
+            raise DataSetError(f"data set '{self.name}' does not have the digest {self.sha256}")
+        return dataset
+
+
+def load_artifact(registry: Registry, iri: NamedNode) -> StoredArtifact:
+    """Reads an artifact's record.
+
+    Raises:
+        NotFoundError: No artifact has this IRI.
+    """
+    rows = registry.rows("artifact_identity", artifact=iri)
+    if not rows:
+        raise NotFoundError(f"{iri.value} is no artifact of this registry")
+    row = rows[0]
+    return StoredArtifact(
+        iri=iri,
+        kind=_node(row["kind"]),
+        name=row["name"].value,
+        license=row["license"].value if "license" in row else NO_LICENSE,
+        files=_files(registry, iri),
+        content=_node(row["content"]) if "content" in row else None,
+        line=row["line"].value if "line" in row else None,
+        activity=_node(row["activity"]) if "activity" in row else None,
+    )
+
+
+def load_step(registry: Registry, iri: NamedNode) -> StoredStep:
+    """Reads a step's record.
+
+    Raises:
+        NotReproducibleError: The activity is no executed step, for example a registration.
+    """
+    rows = registry.rows("step_conditions", step=iri)
+    if not rows:
+        raise NotReproducibleError(
+            f"{iri.value} is no step that was executed here",
+            "an artifact that was only registered has declared parents, which cannot be re-run",
+        )
+    row = rows[0]
+    inputs, data = _usages(registry, iri)
+    return StoredStep(
+        iri=iri,
+        name=row["stepName"].value,
+        version=row["stepVersion"].value,
+        seed=int(row.get("seed", row["runSeed"]).value),
+        threads=int(row["threads"].value),
+        parameters={
+            row["name"].value: scalar(row["value"])
+            for row in registry.rows("step_parameters", step=iri)
+        },
+        inputs=inputs,
+        data=data,
+        environment=_node(row["environment"]),
+        engine=_node(row["engine"]),
+    )
+
+
+def is_step(registry: Registry, activity: NamedNode) -> bool:
+    """Whether an activity was executed by a run, not just declared."""
+    return bool(registry.rows("step_conditions", step=activity))
+
+
+def parents_of(registry: Registry, result: NamedNode) -> tuple[NamedNode, ...]:
+    """What an artifact or evaluation derives from, in the order of its derivations."""
+    rows = registry.rows("derivation_edges", artifact=result)
+    ordered = sorted(rows, key=lambda row: int(row["derivation"].value.rpartition("-")[2]))
+    return tuple(_node(row["parent"]) for row in ordered)
+
+
+def lineage(registry: Registry, artifact: NamedNode) -> Iterator[NamedNode]:
+    """An artifact and all its ancestors, each before its own parents."""
+    found: dict[NamedNode, None] = {}
+
+    def visit(iri: NamedNode) -> None:
+        if iri not in found:
+            for parent in parents_of(registry, iri):
+                visit(parent)
+            found[iri] = None
+
+    visit(artifact)
+    return reversed(found)
+
+
+def calibrated_on(registry: Registry, artifact: NamedNode) -> tuple[StoredData, ...]:
+    """The texts that an artifact or an ancestor of it was fitted to."""
+    makers = (load_artifact(registry, iri).activity for iri in lineage(registry, artifact))
+    read = (
+        load_step(registry, maker).data for maker in makers if maker and is_step(registry, maker)
+    )
+    return tuple(dict.fromkeys(d for d in read if d and d.role == PM.calibrationRole))
+
+
+def result_measurements(
+    registry: Registry, step: NamedNode, result: NamedNode
+) -> tuple[Measurement, ...]:
+    """What a step measured of its artifact, or what an evaluation found."""
+    rows = registry.rows("evaluation_identity", evaluation=result)
+    rows = rows or registry.rows("step_measurements", step=step)
+    found = (
+        Measurement(row["metric"].value, float(row["value"].value), row["unit"].value)
+        for row in rows
+    )
+    return tuple(sorted(set(found), key=lambda measurement: measurement.name))
+
+
+def result_verdicts(registry: Registry, result: NamedNode) -> tuple[NamedNode, ...]:
+    """The verdicts of all evidence about a result, newest last."""
+    rows = registry.rows("recorded_evidence", result=result)
+    return tuple(_node(row["verdict"]) for row in rows)
+
+
+def materialise(
+    registry: Registry, artifact: StoredArtifact, folder: Path, progress: Progress | None = None
+) -> Path:
+    """Writes an artifact's files into a new folder, each checked against its digest.
+
+    Raises:
+        CompressionError: The artifact's bytes were never in this registry.
+        BlobMissingError: A file is gone.
+        BlobDamagedError: A file is not what was recorded.
+    """
+    if not artifact.files:
+        raise CompressionError(
+            f"'{artifact.name}' ({artifact.iri.value}) is known by name only",
+            "import its files to work with it",
+        )
+    folder.mkdir(parents=True)
+    files = artifact.files
+    label = f"fetching {artifact.name}"
+    for file in progress.track(files, len(files), label) if progress else files:
+        target = folder.joinpath(*_safe_parts(file.name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        registry.blobs.materialise(file.sha256, target)
+    return folder
+
+
+def store_folder(registry: Registry, folder: Path, progress: Progress) -> tuple[FileEntry, ...]:
+    """Stores every file of a folder as a blob; call it under `registry.blobs.lease()`."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    with registry.blobs.batch():
+        return tuple(
+            FileEntry(
+                path.relative_to(folder).as_posix(),
+                registry.blobs.put_file(path),
+                path.stat().st_size,
+            )
+            for path in progress.track(paths, len(paths), "storing")
+        )
+
+
+def hash_folder(folder: Path) -> dict[str, str]:
+    """Relative name -> SHA-256 of every file of a folder."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
+
+
+def discard(folder: Path) -> None:
+    """Removes a working folder, if it is there."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def encode_parameters(step: Step) -> tuple[Parameter, ...]:
+    """A step's parameters as they are recorded: all of them, defaults included.
+
+    A parameter that is None is recorded by its absence, which is why None must be its default.
+    Law: `decode_parameters(type(step), recorded) == step`.
+
+    Raises:
+        CompressionError: The parameters would not read back as they are.
+    """
+    recorded = tuple(Parameter(k, v) for k, v in step.parameters().items() if v is not None)
+    flat = {parameter.name: _flat(parameter.value) for parameter in recorded}
+    if decode_parameters(type(step), flat) != step:
+        raise CompressionError(
+            f"the parameters of {step.name} cannot be recorded without loss",
+            "parameters are numbers, strings, booleans and lists and tables of them; None only as "
+            "default",
+        )
+    return recorded
+
+
+def decode_parameters(kind: type[Step], recorded: Mapping[str, Scalar]) -> Step:
+    """The inverse of `encode_parameters`: text that a field refuses is read as JSON.
+
+    Raises:
+        pydantic.ValidationError: The class refuses the parameters.
+    """
+    try:
+        return kind.parse(recorded)
+    except ValidationError as error:
+        complex_fields = {str(found["loc"][0]) for found in error.errors() if found["loc"]}
+        decoded = {
+            name: _from_json(value) if name in complex_fields else value
+            for name, value in recorded.items()
+        }
+        return kind.parse(decoded)
+
+
+def cache_key(facts: Mapping[str, Json]) -> str:
+    """SHA-256 over the canonical JSON of everything that a result depends on."""
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+
+
+def canonical_json(value: Json) -> str:
+    """JSON with sorted keys and no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def joint_license(licenses: Iterable[str]) -> str:
+    """The licence of what is made of several things: all of theirs, as an SPDX expression."""
+    distinct = sorted(set(licenses))
+    if len(distinct) < 2:
+        return distinct[0] if distinct else NO_LICENSE
+    return " AND ".join(f"({name})" if " OR " in name else name for name in distinct)
+
+
+def _files(registry: Registry, iri: NamedNode) -> tuple[FileEntry, ...]:
+    return tuple(
+        FileEntry(row["fileName"].value, row["sha256"].value, int(row["size"].value))
+        for row in registry.rows("artifact_files", artifact=iri)
+    )
+
+
+def _usages(registry: Registry, step: NamedNode) -> tuple[dict[str, NamedNode], StoredData | None]:
+    inputs: dict[str, NamedNode] = {}
+    data: StoredData | None = None
+    for row in registry.rows("step_usages", step=step):
+        role = _node(row["role"])
+        if "sha256" in row:
+            texts = (row[key].value for key in ("name", "sha256", "license", "source"))
+            data = StoredData(role, *texts)
+        elif role in _ROLE_NAMES:
+            inputs[_ROLE_NAMES[role]] = _node(row["entity"])
+    return inputs, data
+
+
+def _safe_parts(name: str) -> tuple[str, ...]:
+    path = PurePosixPath(name)
+    if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name:
+        raise CompressionError(f"the recorded file name {name!r} leaves its folder")
+    return path.parts
+
+
+def _flat(value: Json) -> Scalar:
+    return value if isinstance(value, str | bool | int | float) else canonical_json(value)
+
+
+def _from_json(value: Scalar) -> Json:
+    try:
+        decoded: Json = json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        return value
+    return decoded
+
+
+def _node(term: NamedNode | Literal) -> NamedNode:
+    if isinstance(term, Literal):
+        raise TypeError(f"expected an IRI, found {term}")
+    return term

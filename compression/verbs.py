@@ -1,0 +1,73 @@
+"""The two things that people do without a recipe: import a model, evaluate an artifact.
+
+Each is a run of one step like any other: recorded, checked, and resumable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pyoxigraph import NamedNode
+
+from pressmark.compression.binding import Input
+from pressmark.compression.evaluate.perplexity import Perplexity
+from pressmark.compression.importer import Import
+from pressmark.compression.recipe import DataSource, Recipe
+from pressmark.compression.runner import Runner, RunResult
+from pressmark.registry.registry import Registry
+
+
+def import_model(
+    registry: Registry,
+    source: str | Path,
+    name: str,
+    *,
+    license: str | None = None,  # noqa: A002 - the field's word
+    revision: str | None = None,
+    **options: Any,
+) -> NamedNode:
+    """Takes a model into a registry, its bytes unchanged.
+
+    Args:
+        registry: Where to.
+        source: A model folder, a GGUF file, or a hub id.
+        name: What to call the artifact, and the line that begins with it.
+        license: SPDX identifier, where the files do not state one or state it wrongly.
+        revision: Branch, tag or commit of a hub id.
+        options: For the `Runner`.
+
+    Returns:
+        The artifact.
+
+    Raises:
+        ModelFileError: The source is nowhere, or must not be imported; nothing was recorded.
+        StepFailedError: Its files turned out to be damaged; the failed run is recorded.
+    """
+    step = Import(source=str(source), revision=revision, license=license)
+    step.locate()  # what is nowhere or must not be imported is no run that could be resumed
+    return Runner(registry, **options).run(Recipe.single(step, name=name)).artifacts[name]
+
+
+def evaluate(
+    registry: Registry,
+    artifact: Input,
+    data: DataSource,
+    *,
+    parent: Input | None = None,
+    step: Perplexity | None = None,
+    **options: Any,
+) -> RunResult:
+    """Measures how well an artifact predicts a text, and how far it is from another.
+
+    Args:
+        registry: Where the artifact is.
+        artifact: What to evaluate.
+        data: The text.
+        parent: What to compare with: KL divergence and top-1 agreement.
+        step: The parameters; `Perplexity()` by default.
+        options: For the `Runner`.
+    """
+    given = {"base": artifact} | ({} if parent is None else {"parent": parent})
+    recipe = Recipe.single(step or Perplexity(), inputs=given, data=data)
+    return Runner(registry, **options).run(recipe, given)

@@ -1,0 +1,90 @@
+"""What runs leave behind survives garbage collection, travels, and verifies."""
+
+import shutil
+
+import pytest
+from pyoxigraph import NamedNode
+
+from pressmark.compression.checking import check
+from pressmark.compression.errors import StepFailedError
+from pressmark.compression.recipe import Recipe
+from pressmark.compression.recording import Recorder
+from pressmark.compression.reproduce import reproduce
+from pressmark.compression.runner import Runner
+from pressmark.compression.stored import load_step
+from pressmark.registry.gc import gc
+from pressmark.registry.lifecycle import retire
+from pressmark.registry.registry import Registry
+from pressmark.registry.transfer import push
+from pressmark.registry.verify import verify, verify_all
+
+RECIPE = """\
+name: shout
+inputs: {base: , other: }
+data:
+  seen: {path: calibration.txt, license: CC0-1.0}
+  held: {path: evaluation.txt, license: MIT}
+steps:
+  - {step: example/append, name: louder}
+  - {step: example/join, name: joined, inputs: {adapter: other}, data: seen}
+  - {step: example/count, of: [joined], parent: base, data: held}
+"""
+
+
+@pytest.fixture(scope="module")
+def shouted(shared_lab):
+    inputs = {"base": shared_lab.bring("ab"), "other": shared_lab.bring("cd", "x")}
+    return shared_lab.run(shared_lab.recipe(RECIPE), inputs=inputs)
+
+
+def test_garbage_collection_leaves_everything_that_was_recorded(shared_lab, shouted) -> None:
+    registry = shared_lab.registry
+    registry.blobs.put_bytes(b"nobody knows me")
+    swept = gc(registry, grace=0)
+    assert len(swept.freed) == 1
+    joined = shouted.artifacts["joined"]
+    assert check(registry, joined).holds
+    assert reproduce(registry, joined).equal
+    assert registry.blobs.read(shared_lab.recipe(RECIPE).sha256) == RECIPE.encode()
+    evaluated = load_step(registry, shouted.outcomes[-1].activity)
+    assert evaluated.data is not None
+    assert evaluated.data.load(registry).text == shared_lab.evaluation
+
+
+def test_what_travels_can_be_checked_and_made_again_elsewhere(
+    shared_lab, shouted, tmp_path
+) -> None:
+    with Registry.create(tmp_path / "elsewhere") as elsewhere:
+        push(shared_lab.registry, elsewhere, shouted.artifacts["joined"])
+        assert check(elsewhere, shouted.artifacts["joined"]).holds
+        assert reproduce(elsewhere, shouted.artifacts["joined"]).equal
+
+
+def test_the_history_verifies(shared_lab, shouted) -> None:
+    assert verify(shared_lab.registry, shouted.artifacts["joined"]).ok
+    assert verify_all(shared_lab.registry).ok
+
+
+def test_what_was_retired_is_not_reused(lab) -> None:
+    base = {"base": lab.bring()}
+    append = lab.one_step("example/append")
+    first = lab.run(append, inputs=base).artifacts["out"]
+    retire(lab.registry, first, "wrong", Recorder(lab.registry).circumstances(1))
+    again = lab.run(append, inputs=base)
+    assert not again.outcomes[0].reused
+    assert again.artifacts["out"] != first
+
+
+def test_a_run_is_resumed_in_a_copy_of_the_registry(lab, tmp_path) -> None:
+    text = (
+        "name: two\ninputs: {base: }\n"
+        "steps: [{step: example/append}, {step: example/fail, name: f}]\n"
+    )
+    with pytest.raises(StepFailedError) as caught:
+        lab.run(Recipe.from_bytes(text.encode()))
+    run = caught.value.hint.rpartition(" ")[2]
+    shutil.copytree(lab.registry.root, tmp_path / "copy", symlinks=True)
+    with Registry.open(tmp_path / "copy") as copy:
+        with pytest.raises(StepFailedError) as again:
+            Runner(copy).resume(NamedNode(run))
+        assert again.value.hint.rpartition(" ")[2] != run
