@@ -1,0 +1,1 @@
+"""How people reach Pressmark: the command line."""

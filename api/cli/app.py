@@ -1,0 +1,74 @@
+"""The `pressmark` application: its global options and the registry in use."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pressmark.registry.errors import NotFoundError
+from pressmark.registry.registry import Registry
+
+DEFAULT_FOLDER = ".pressmark"
+EPILOG = (
+    "Exit status: 0 yes, 1 the answer is no, 2 usage, 3 not found, 4 refused, 5 registry, "
+    "6 step failed, 130 interrupted."
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+ArtifactName = Annotated[
+    str,
+    typer.Argument(
+        help="UUID prefix, alias, name, digest, or the path of a file or folder.",
+        metavar="ARTIFACT",
+    ),
+]
+
+app = typer.Typer(
+    name="pressmark",
+    help="Compress language models and prove it: each step executed, recorded, checked.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    registry: Annotated[
+        Path | None,
+        typer.Option(
+            "--registry",
+            "-R",
+            envvar="PRESSMARK_REGISTRY",
+            help=f"The registry's folder. Default: the nearest {DEFAULT_FOLDER} here or above.",
+        ),
+    ] = None,
+) -> None:
+    """Options that hold for every command."""
+    context.obj = registry
+
+
+def registry_path(context: typer.Context) -> Path:
+    """The folder of the registry in use: the option, else the nearest `.pressmark` here or above.
+
+    Raises:
+        NotFoundError: no registry is named and none is found.
+    """
+    if context.obj is not None:
+        return Path(context.obj)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / DEFAULT_FOLDER).is_dir():
+            return folder / DEFAULT_FOLDER
+    raise NotFoundError(
+        f"there is no registry in {here} or above",
+        hint="pressmark init, or name one with --registry or PRESSMARK_REGISTRY",
+    )
+
+
+def opened(context: typer.Context) -> Registry:
+    """The registry in use, opened."""
+    return Registry.open(registry_path(context))

@@ -1,0 +1,217 @@
+"""Commands that look: ls, show, where, get, lineage, diff, query, report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pyoxigraph import Literal, NamedNode
+
+from pressmark.api.cli import exit_codes, render
+from pressmark.api.cli.app import ArtifactName, Json, opened
+from pressmark.api.cli.output import print_json, stderr, stdout, table
+from pressmark.api.cli.progress import RichProgress
+from pressmark.ontology import questions
+from pressmark.registry import lineage as lineages
+from pressmark.registry import search, transfer, views
+from pressmark.registry.errors import InvalidInputError
+from pressmark.registry.registry import Registry
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    for command in (ls, show, where, get, lineage, diff, query, report):
+        app.command()(command)
+
+
+def ls(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Name; * and ? stand for any letters.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Class, such as PrunedModel.")] = None,
+    tag: Annotated[str | None, typer.Option(help="A tag that it has.")] = None,
+    digest: Annotated[str | None, typer.Option(help="Digest of one of its files.")] = None,
+    parameter: Annotated[
+        str | None, typer.Option(help="A parameter it was made with.", metavar="NAME=VALUE")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many at most.")] = 50,
+    after: Annotated[str | None, typer.Option(help="Go on after this artifact.")] = None,
+    runs: Annotated[bool, typer.Option("--runs", help="List runs instead.")] = False,
+    json: Json = False,
+) -> None:
+    """List artifacts, newest first.
+
+    Example: pressmark ls --kind QuantizedModel --parameter bits=8
+    """
+    registry = opened(context)
+    if runs:
+        render.runs(registry, as_json=json)
+        return
+    found = search.find(
+        registry,
+        name=name,
+        kind=kind,
+        tag=tag,
+        digest=digest,
+        parameter=render.parameter(parameter) if parameter else None,
+        limit=limit,
+        after=search.resolve(registry, after) if after else None,
+    )
+    print_json(found) if json else render.artifacts(registry, found)
+
+
+def show(context: typer.Context, artifact: ArtifactName, json: Json = False) -> None:
+    """Show everything that is known of an artifact.
+
+    Example: pressmark show prod
+    """
+    registry = opened(context)
+    found = views.view(registry, search.resolve(registry, artifact))
+    print_json(found) if json else render.artifact(registry, found)
+
+
+def where(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A file, wherever it is.")],
+    json: Json = False,
+) -> None:
+    """Tell what a file is and where it comes from.
+
+    Example: pressmark where /srv/models/pressmark-model.safetensors
+    """
+    registry = opened(context)
+    found = views.where(registry, file)
+    print_json(found) if json else render.whereabouts(registry, found)
+    if not found.artifacts and not found.other:
+        raise typer.Exit(exit_codes.NOT_FOUND)
+
+
+def get(
+    context: typer.Context,
+    artifact: ArtifactName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder.")],
+    json: Json = False,
+) -> None:
+    """Write an artifact's files into a folder that loads; every byte is verified.
+
+    Example: pressmark get int8 -o ./int8
+    """
+    registry = opened(context)
+    found = search.resolve(registry, artifact)
+    files = transfer.export_artifact(registry, found, output, progress=RichProgress())
+    print_json(files) if json else stdout.print(f"wrote {len(files)} files to {output}")
+
+
+def lineage(
+    context: typer.Context,
+    artifact: ArtifactName,
+    down: Annotated[bool, typer.Option("--down", help="What was made from it.")] = False,
+    depth: Annotated[int | None, typer.Option(help="How many edges to follow.")] = None,
+    json: Json = False,
+) -> None:
+    """Draw where an artifact comes from, and how sure every step is.
+
+    Example: pressmark lineage prod
+    """
+    registry = opened(context)
+    root = search.resolve(registry, artifact)
+    follow = lineages.descendants if down else lineages.ancestors
+    found = follow(registry, root, depth)
+    print_json(found) if json else render.tree(found, down=down)
+
+
+def diff(
+    context: typer.Context, artifact: ArtifactName, other: ArtifactName, json: Json = False
+) -> None:
+    """Compare two artifacts: files, tensors, parameters, metrics, lineage.
+
+    Example: pressmark diff pruned int8
+    """
+    from pressmark.api.cli.difference import print_difference
+    from pressmark.registry.diff import diff as compare
+
+    registry = opened(context)
+    one, two = (search.resolve(registry, name) for name in (artifact, other))
+    found = compare(registry, one, two)
+    print_json(found) if json else print_difference(found)
+
+
+def query(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="A packaged question, a .rq file or SPARQL text.")
+    ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Argument(help="Parameters of a packaged question.", metavar="NAME=VALUE"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Ask a packaged question, or any SPARQL query; without a name: list the questions.
+
+    Example: pressmark query ancestors artifact=prod
+    """
+    if name is None:
+        listed = [
+            (q.name, q.question, ", ".join(p for p, _ in q.parameters))
+            for q in questions.questions()
+        ]
+        print_json(listed) if json else table(("name", "question", "parameters"), listed)
+        return
+    registry = opened(context)
+    text = _query_text(name)
+    if text is not None:
+        answer = registry.sparql(text)
+    else:
+        answer = registry.rows(name, **_bound(registry, name, values or []))
+    print_json(answer) if json else render.answer(answer)
+
+
+def _query_text(name: str) -> str | None:
+    """SPARQL text given as such or in a file; None for the name of a packaged question."""
+    if name.endswith(".rq"):
+        return Path(name).read_text(encoding="utf-8")
+    return name if "{" in name else None
+
+
+def _bound(registry: Registry, name: str, values: list[str]) -> dict[str, NamedNode | Literal]:
+    """The terms for a packaged question's parameters; artifacts may be given by any name."""
+    try:
+        known = dict(questions.question(name).parameters)
+    except KeyError as error:
+        raise InvalidInputError(str(error.args[0]), "pressmark query lists the questions") from None
+    bound: dict[str, NamedNode | Literal] = {}
+    for text in values:
+        key, _, value = text.partition("=")
+        if key not in known:
+            raise InvalidInputError(
+                f"the question {name} has no parameter '{key}'",
+                f"it has: {', '.join(f'{k} ({v})' for k, v in known.items()) or 'none'}",
+            )
+        is_iri = known[key].startswith("IRI")
+        bound[key] = render.named(registry, value) if is_iri else Literal(value)
+    return bound
+
+
+def report(
+    context: typer.Context,
+    artifact: ArtifactName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .html or .md file.")] = Path(
+        "report.html"
+    ),
+    json: Json = False,
+) -> None:
+    """Write a self-contained audit report.
+
+    Example: pressmark report prod -o report.html
+    """
+    from pressmark.registry import report as reports
+
+    registry = opened(context)
+    built = reports.build(registry, search.resolve(registry, artifact))
+    if json:
+        print_json(built)
+        return
+    if output.suffix not in (".html", ".md"):
+        raise InvalidInputError(f"{output} is neither .html nor .md", "choose one: -o report.html")
+    text = reports.to_html(built) if output.suffix == ".html" else reports.to_markdown(built)
+    output.write_text(text, encoding="utf-8")
+    stderr.print(f"wrote {output}")

@@ -1,0 +1,242 @@
+"""Commands that bring artifacts into being: init, import, run, eval."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pyoxigraph import NamedNode
+
+from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, opened
+from pressmark.api.cli.output import (
+    human_bytes,
+    human_seconds,
+    print_json,
+    stderr,
+    stdout,
+    table,
+)
+from pressmark.api.cli.progress import RichProgress
+from pressmark.registry import search, views
+from pressmark.registry.errors import InvalidInputError
+from pressmark.registry.facts import short_id
+from pressmark.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from pressmark.compression.forecast import Forecast
+    from pressmark.compression.runner import RunResult
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", "-i", help="ROLE=ARTIFACT; plain ARTIFACT means base.", metavar="NAME=ARTIFACT"
+    ),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    app.command("init")(init)
+    app.command("import")(import_)
+    app.command()(run)
+    app.command("eval")(evaluate)
+
+
+def init(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Its folder. Default: --registry, else .pressmark.")
+    ] = None,
+    blobs: Annotated[
+        str | None, typer.Option(help="Where bytes are kept: a folder or any fsspec URL.")
+    ] = None,
+    graph: Annotated[
+        str | None, typer.Option(help="A SPARQL 1.1 server instead of the embedded store.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a registry.
+
+    Example: pressmark init /srv/models --blobs s3://bucket/pressmark
+    """
+    registry = Registry.create(
+        folder or Path(context.obj or DEFAULT_FOLDER), blobs=blobs, graph=graph
+    )
+    if json:
+        print_json({"registry": registry.root.resolve()})
+        return
+    stdout.print(f"made a registry in {registry.root.resolve()}")
+    stderr.print("next: pressmark import FOLDER --name NAME", style="dim")
+
+
+def import_(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="A model folder, a GGUF file, or a hub id.")],
+    name: Annotated[
+        str | None, typer.Option(help="The artifact's name. Default: the source's.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="The hub revision to import.")] = None,
+    license: Annotated[  # noqa: A002
+        str | None, typer.Option(help="SPDX identifier, where the model does not state one.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Import a model, its bytes unchanged, and record where it came from.
+
+    Example: pressmark import ./Qwen2.5-0.5B --license Apache-2.0
+    """
+    from pressmark.compression.verbs import import_model
+
+    registry = opened(context)
+    artifact = import_model(
+        registry,
+        source,
+        name or default_name(source),
+        license=license,
+        revision=revision,
+        progress=RichProgress(),
+    )
+    found = views.view(registry, artifact)
+    if json:
+        print_json(found)
+    else:
+        size = human_bytes(found.summary.size)
+        stdout.print(f"{found.name}  {short_id(artifact)}  {size}  {found.summary.license}")
+
+
+def run(
+    context: typer.Context,
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe file, or the name of a packaged one.")
+    ] = None,
+    inputs: Inputs = None,
+    resume: Annotated[str | None, typer.Option(help="Continue this interrupted run.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show steps, time and size; do nothing.")
+    ] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do every step, also known ones.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of every random choice. Default: the recipe's.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run a recipe: every step is executed, measured, recorded and checked.
+
+    Example: pressmark run wanda-int8 --input bf16 --dry-run
+    """
+    from pressmark.compression.recipe import Recipe
+    from pressmark.compression.runner import Runner
+
+    registry = opened(context)
+    runner = Runner(registry, progress=RichProgress(), cache=not no_cache)
+    if resume is not None:
+        print_run(runner.resume(search.resolve_run(registry, resume)), json=json)
+        return
+    if recipe is None:
+        raise typer.BadParameter(f"name a recipe: a file, or one of {', '.join(packaged())}")
+    planned, given = Recipe.load(recipe), named_inputs(registry, inputs or [])
+    if dry_run:
+        print_forecast(runner.forecast(planned, given, seed=seed), json=json)
+    else:
+        print_run(runner.run(planned, given, seed=seed), json=json)
+
+
+def evaluate(
+    context: typer.Context,
+    artifact: ArtifactName,
+    data: Annotated[
+        str, typer.Option(help="A packaged text, or a text file.")
+    ] = "wikitext-2-evaluation",
+    license: Annotated[  # noqa: A002
+        str | None, typer.Option(help="Licence of a text file of yours.")
+    ] = None,
+    parent: Annotated[
+        str | None, typer.Option(help="Compare with this artifact: KL divergence, agreement.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure an artifact's perplexity, and record it.
+
+    Example: pressmark eval int8 --parent gemma-3-270m
+    """
+    from pressmark.compression.recipe import DataSource
+    from pressmark.compression.verbs import evaluate as measure
+
+    registry = opened(context)
+    base = search.resolve(registry, artifact)
+    compared = search.resolve(registry, parent) if parent else None
+    packaged_text = None if Path(data).is_file() else data
+    source = DataSource(
+        packaged=packaged_text, path=None if packaged_text else data, license=license
+    )
+    result = measure(registry, base, source, parent=compared, progress=RichProgress())
+    print_run(result, json=json)
+
+
+def packaged() -> tuple[str, ...]:
+    """Names of the packaged recipes."""
+    from pressmark.compression.recipe import packaged_recipes
+
+    return packaged_recipes()
+
+
+def default_name(source: str) -> str:
+    """A name for an imported model: the last part of its path or hub id, in the form of names."""
+    stem = (
+        Path(source).expanduser().resolve().name
+        if Path(source).exists()
+        else source.rsplit("/", maxsplit=1)[-1]
+    )
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem.removesuffix(".gguf")).strip("-.") or "model"
+
+
+def print_run(result: RunResult, *, json: bool) -> None:
+    """Print what a run made and measured."""
+    if json:
+        print_json(result)
+        return
+    rows = []
+    for outcome in result.outcomes:
+        measured = ", ".join(f"{m.name} {m.value:.4g}" for m in outcome.measurements[:4])
+        time = "reused" if outcome.reused else human_seconds(outcome.seconds)
+        rows.append((outcome.name, outcome.step, short_id(outcome.result), time, measured))
+    table(("name", "step", "result", ">time", "measured"), rows)
+
+
+def print_forecast(forecast: Forecast, *, json: bool) -> None:
+    """Print what a run would do."""
+    if json:
+        print_json(forecast)
+        return
+    rows = [
+        (
+            step.name,
+            step.step,
+            "reused" if step.reused else human_seconds(step.seconds),
+            human_bytes(step.bytes),
+            f"{step.measured} earlier runs" if step.measured else "a guess",
+        )
+        for step in forecast.steps
+    ]
+    table(("name", "step", ">time", ">new bytes", "based on"), rows)
+    total = f"{human_seconds(forecast.seconds)}, {human_bytes(forecast.bytes)}"
+    stdout.print(f"together {total}; {human_bytes(forecast.free_bytes)} are free")
+
+
+def named_inputs(registry: Registry, given: list[str]) -> dict[str, NamedNode | Path]:
+    """The artifacts behind `NAME=ARTIFACT` options; a lone ARTIFACT is `base`.
+
+    Raises:
+        InvalidInputError: a name is given twice.
+    """
+    found: dict[str, NamedNode | Path] = {}
+    for text in given:
+        name, _, artifact = text.partition("=") if "=" in text else ("base", "", text)
+        if name in found:
+            raise InvalidInputError(f"input {name} is given twice", hint="name each input once")
+        found[name] = search.resolve(registry, artifact)
+    return found

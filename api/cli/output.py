@@ -1,0 +1,109 @@
+"""What commands print: JSON for programs, rich text for people, errors without tracebacks.
+
+Results go to standard output and everything else (progress, hints, errors) to standard error, so
+that `pressmark ls --json | jq` always reads clean JSON.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pyoxigraph import Literal, NamedNode
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pressmark.registry.errors import PressmarkError
+
+WIDE = 10_000
+"""Columns where there is no terminal: a pipe or a file should not cut cells."""
+
+stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+ASSURANCE_STYLES = {
+    "refuted": "bold red",
+    "none": "yellow",
+    "checked": "green",
+    "reproduced": "bold green",
+    "declared": "yellow",
+    "executed": "green",
+}
+
+
+def plain(value: object) -> Any:
+    """A result as JSON values: dataclasses become objects, IRIs and paths become strings."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, NamedNode | Literal):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Enum):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value
+
+
+def print_json(value: object) -> None:
+    """Write one JSON document to standard output."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def print_error(error: PressmarkError, *, as_json: bool = False) -> None:
+    """Write what happened and what to do next to standard error."""
+    if as_json:
+        problem = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+        print(json.dumps(problem), file=stderr.file)
+        return
+    stderr.print(f"[bold red]error:[/] {escape(error.message)}")
+    if error.hint:
+        stderr.print(f"[bold]try:[/]   {escape(error.hint)}")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """Print a table; columns whose name starts with `>` are right-aligned."""
+    shown = Table(
+        title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+    )
+    for column in columns:
+        shown.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+    for row in rows:
+        shown.add_row(*(styled(cell) for cell in row))
+    stdout.print(shown)
+
+
+def styled(cell: object) -> str:
+    """A cell's text; words of assurance carry their colour, everything else is escaped."""
+    text = "" if cell is None else str(plain(cell))
+    style = ASSURANCE_STYLES.get(text)
+    return f"[{style}]{text}[/]" if style else escape(text)
+
+
+def human_bytes(count: float | None) -> str:
+    """A byte count in decimal units, three figures: 536.2 MB."""
+    if count is None:
+        return ""
+    size = float(count)
+    for unit in UNITS:
+        if size < 1000 or unit == UNITS[-1]:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("the last unit always returns")
+
+
+def human_seconds(seconds: float | None) -> str:
+    """A duration that a person reads at a glance: 3.2 s, 4 min 10 s."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"

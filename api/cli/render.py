@@ -1,0 +1,240 @@
+"""How results look in a terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from pyoxigraph import NamedNode, Triple
+from rich.markup import escape
+from rich.tree import Tree
+
+from pressmark.api.cli.output import (
+    ASSURANCE_STYLES,
+    human_bytes,
+    human_seconds,
+    print_json,
+    stdout,
+    styled,
+    table,
+)
+from pressmark.ontology.terms import PM
+from pressmark.registry import search
+from pressmark.registry.errors import InvalidInputError, NotFoundError
+from pressmark.registry.facts import ArtifactSummary, scalar, short_id
+from pressmark.registry.graph import Answer, Row
+from pressmark.registry.lineage import Edge, Lineage, assurance, assured
+from pressmark.registry.occurrences import Measurement, Scalar
+from pressmark.registry.registry import Registry
+from pressmark.registry.views import ActivityView, ArtifactView, WhereView
+
+
+def artifacts(registry: Registry, found: Sequence[ArtifactSummary]) -> None:
+    """A list of artifacts with how sure each one's history is."""
+    rows = [
+        (
+            one.name,
+            short_id(one.iri),
+            one.kind_name,
+            human_bytes(one.size),
+            one.license or "",
+            assured(assurance(registry, one.iri).evidence),
+            " ".join((*one.aliases, *(f"#{tag}" for tag in one.tags))),
+            (one.generated_at or "")[:19].replace("T", " "),
+        )
+        for one in found
+    ]
+    columns = (
+        "name",
+        "id",
+        "kind",
+        ">size",
+        "license",
+        "assurance",
+        "aliases, #tags",
+        "made (UTC)",
+    )
+    table(columns, rows)
+
+
+def runs(registry: Registry, *, as_json: bool) -> None:
+    """All runs with how far they got."""
+    rows = registry.rows("run_status")
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("run", "startedAt", "recipeName", "status", "steps")
+    table(columns, [[_cell(row, column) for column in columns] for row in rows])
+
+
+def artifact(registry: Registry, view: ArtifactView) -> None:
+    """Everything that is known of an artifact."""
+    summary = view.summary
+    chain = assurance(registry, view.iri)
+    facts = {
+        "artifact": view.iri.value,
+        "kind": summary.kind_name,
+        "status": summary.status + (f": {view.retired_because}" if view.retired_because else ""),
+        "assurance": chain.label,
+        "license": summary.license,
+        "line": summary.line,
+        "imported from": summary.imported_from,
+        "revision": summary.source_revision,
+        "made": summary.generated_at,
+        "size": human_bytes(summary.size),
+        "parameters": f"{summary.parameter_count:,}" if summary.parameter_count else None,
+        "aliases": " ".join(summary.aliases),
+        "tags": " ".join(summary.tags),
+        "content": summary.content,
+    }
+    stdout.print(f"[bold]{escape(view.name)}[/]")
+    table(("", ""), [(key, value) for key, value in facts.items() if value])
+    if view.made_by:
+        activity(view.made_by)
+    for evaluation in view.evaluations:
+        stdout.print(f"\n[bold]evaluated on {escape(evaluation.dataset)}[/]")
+        _print_numbers(evaluation.measurements)
+    stdout.print()
+    files = [(file.name, human_bytes(file.size), file.sha256) for file in view.files]
+    table(("file", ">size", "sha256"), files)
+
+
+def activity(view: ActivityView) -> None:
+    """How something was made."""
+    cost = ", ".join(
+        part
+        for part in (
+            human_seconds(view.wall_seconds),
+            f"peak {human_bytes(view.peak_memory_bytes)}",
+        )
+        if part and view.wall_seconds is not None
+    )
+    stdout.print(f"\n[bold]made by {escape(view.step or view.kind)}[/] {view.outcome} {cost}")
+    for name, value in view.parameters.items():
+        stdout.print(f"  {name} = {value}", markup=False)
+    _print_numbers(view.measurements)
+    for used in view.usages:
+        stdout.print(
+            f"  used as {used.role.removesuffix('Role')}: {used.name or used.entity.value}",
+            markup=False,
+        )
+    if view.error:
+        stdout.print(f"  {view.error}", markup=False, style="red")
+
+
+def whereabouts(registry: Registry, found: WhereView) -> None:
+    """What a file is: the artifacts it belongs to, each with its way back to the base model."""
+    stdout.print(f"{found.path}  sha256 {found.sha256}", markup=False)
+    for other in found.other:
+        stdout.print(f"  {other}", markup=False)
+    for one in found.artifacts:
+        chain = assurance(registry, one.iri)
+        names = [one.name, *(e.name for e in _chain(registry, chain.edges))]
+        what = f"{one.kind_name}, {one.status}, {styled_label(chain.label)}"
+        stdout.print(f"\n[bold]{escape(one.name)}[/] {short_id(one.iri)}  {what}")
+        stdout.print("  " + escape(" <- ".join(names)))
+        if one.aliases:
+            stdout.print(f"  alias {' '.join(one.aliases)}")
+    if not found.artifacts and not found.other:
+        stdout.print("  unknown: no record of this registry names these bytes")
+
+
+def _chain(registry: Registry, edges: Iterable[Edge]) -> list[ArtifactSummary]:
+    from pressmark.registry.facts import summaries
+
+    parents = [edge.parent for edge in edges if edge.parent is not None]
+    return list(summaries(registry, parents).values())
+
+
+def styled_label(label: str) -> str:
+    """Words of assurance in their colours."""
+    return ", ".join(styled(word) for word in label.split(", "))
+
+
+def tree(found: Lineage, *, down: bool) -> None:
+    """A lineage as a tree: the artifact first, its parents (or children) below."""
+    top = Tree(_node_text(found, found.root), guide_style="dim")
+    _grow(top, found, found.root, down=down)
+    stdout.print(top)
+
+
+def _grow(branch: Tree, found: Lineage, iri: NamedNode, *, down: bool) -> None:
+    for edge in found.to_children(iri) if down else found.to_parents(iri):
+        following = edge.child if down else edge.parent
+        style = ASSURANCE_STYLES.get(assured(edge.evidence), "yellow")
+        label = f"[dim]{escape(edge.step_name or 'registered')}[/] [{style}]{edge.label}[/]"
+        if following is None:
+            source = found.node(iri).artifact.imported_from or "outside"
+            branch.add(f"{label}  from {escape(source)}")
+            continue
+        _grow(branch.add(f"{label}  {_node_text(found, following)}"), found, following, down=down)
+
+
+def _node_text(found: Lineage, iri: NamedNode) -> str:
+    one = found.node(iri).artifact
+    retired = " [red]retired[/]" if one.retired else ""
+    aliases = f" [cyan]{escape(' '.join(one.aliases))}[/]" if one.aliases else ""
+    facts = f"{short_id(iri)} {one.kind_name} {human_bytes(one.size)}"
+    return f"[bold]{escape(one.name)}[/]{aliases} {facts}{retired}"
+
+
+def answer(found: Answer) -> None:
+    """The answer to a query: a truth value, rows, or triples."""
+    if isinstance(found, bool):
+        stdout.print("yes" if found else "no")
+        return
+    rows = [row for row in found if not isinstance(row, Triple)]
+    for triple in found:
+        if isinstance(triple, Triple):
+            stdout.print(f"{triple} .", markup=False)
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    if columns:
+        table(columns, [[_cell(row, column) for column in columns] for row in rows])
+
+
+def _cell(row: Row, column: str) -> Scalar:
+    """A value of an answer; terms of the vocabulary are shortened to `pm:Name`."""
+    if column not in row:
+        return ""
+    value = scalar(row[column])
+    if isinstance(value, str) and value.startswith(PM.NAMESPACE):
+        return f"pm:{value.removeprefix(PM.NAMESPACE)}"
+    return value
+
+
+def _print_numbers(measurements: Iterable[Measurement]) -> None:
+    for one in measurements:
+        stdout.print(f"  {one.name}: {_number(one)}", markup=False)
+
+
+def _number(measurement: Measurement) -> str:
+    """A measured number as a person reads it: bytes in MB, counts in full."""
+    value, unit = measurement.value, measurement.unit
+    if unit == "By":
+        return human_bytes(value)
+    text = f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
+    return text if unit == "1" else f"{text} {unit}"
+
+
+def parameter(text: str) -> tuple[str, Scalar]:
+    """NAME=VALUE as it was recorded: numbers and truth values are not text.
+
+    Raises:
+        InvalidInputError: There is no "=".
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidInputError(f"'{text}' is not NAME=VALUE", "such as --parameter sparsity=0.5")
+    for read in (int, float):
+        try:
+            return name, read(value)
+        except ValueError:
+            continue
+    return name, value == "true" if value in ("true", "false") else value
+
+
+def named(registry: Registry, value: str) -> NamedNode:
+    """An IRI as it is, or the artifact that a name means."""
+    if value.startswith(("urn:uuid:", "ni:///")):
+        return NamedNode(value)
+    try:
+        return search.resolve(registry, value)
+    except NotFoundError as error:
+        raise NotFoundError(error.message, "give an IRI or the name of an artifact") from None

@@ -1,0 +1,125 @@
+"""Commands that ask whether it is true: verify, check, reproduce, head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pressmark.api.cli import exit_codes
+from pressmark.api.cli.app import ArtifactName, Json, opened
+from pressmark.api.cli.output import human_seconds, print_json, stdout, table
+from pressmark.api.cli.progress import RichProgress
+from pressmark.registry import search
+from pressmark.registry import verify as verification
+from pressmark.registry.facts import short_id
+
+if TYPE_CHECKING:
+    from pressmark.compression.reproduce import Reproduction
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    for command in (verify, check, reproduce):
+        app.command()(command)
+    app.command("head")(head_)
+
+
+def verify(
+    context: typer.Context,
+    artifact: Annotated[
+        str | None, typer.Argument(help="What to verify. Default: everything.", metavar="ARTIFACT")
+    ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read the files of all ancestors too.")
+    ] = False,
+    head: Annotated[
+        str | None, typer.Option(help="A head kept elsewhere: it must still be in the journal.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Verify bytes, records, journal, shapes and evidence; nothing is computed again.
+
+    Example: pressmark verify prod --deep
+    """
+    registry = opened(context)
+    if artifact is None:
+        result = verification.verify_all(registry, kept_head=head)
+    else:
+        found = search.resolve(registry, artifact)
+        result = verification.verify(registry, found, deep=deep, kept_head=head)
+    if json:
+        print_json({**vars(result), "ok": result.ok})
+    else:
+        print_verification(result)
+    if not result.ok:
+        raise typer.Exit(exit_codes.ANSWER_IS_NO)
+
+
+def print_verification(result: verification.Verification) -> None:
+    """Print each check with what it found."""
+    rows = [(c.name, f"{c.examined:,}", "ok" if c.ok else "DAMAGED") for c in result.checks]
+    table(("check", ">examined", "result"), rows)
+    for finding in result.findings:
+        stdout.print(f"  {finding.place}: {finding.problem}", markup=False, style="red")
+    stdout.print(f"head {result.head} of {result.entries} journal entries")
+
+
+def check(context: typer.Context, artifact: ArtifactName, json: Json = False) -> None:
+    """Derive every step of the lineage again from the stored bytes, and record the verdict.
+
+    Example: pressmark check int8
+    """
+    from pressmark.compression.checking import check as check_lineage
+
+    registry = opened(context)
+    result = check_lineage(registry, search.resolve(registry, artifact), progress=RichProgress())
+    if json:
+        print_json({**vars(result), "holds": result.holds})
+    else:
+        for edge in result.edges:
+            rows = [("yes" if c.holds else "NO", c.text, c.detail) for c in edge.claims]
+            table(
+                ("holds", "claim", "detail"),
+                rows,
+                title=f"{edge.name}  {edge.step}  {edge.verdict}",
+            )
+    if not result.holds:
+        raise typer.Exit(exit_codes.ANSWER_IS_NO)
+
+
+def reproduce(context: typer.Context, artifact: ArtifactName, json: Json = False) -> None:
+    """Run the step that made an artifact again, in a new process, and compare digests.
+
+    Example: pressmark reproduce int8
+    """
+    from pressmark.compression.reproduce import reproduce as run_again
+
+    registry = opened(context)
+    result = run_again(registry, search.resolve(registry, artifact), progress=RichProgress())
+    if json:
+        print_json({**vars(result), "holds": result.holds})
+    else:
+        _print_reproduction(result)
+    if result.holds is False:
+        raise typer.Exit(exit_codes.ANSWER_IS_NO)
+
+
+def _print_reproduction(result: Reproduction) -> None:
+    verdict = {True: "[green]the same bytes[/]", False: "[red]refuted[/]", None: "inconclusive"}
+    time = human_seconds(result.seconds)
+    stdout.print(f"{short_id(result.artifact)}: {verdict[result.holds]} after {time}")
+    for line in (result.difference, *result.conditions):
+        if line:
+            stdout.print(f"  {line}", markup=False)
+
+
+def head_(context: typer.Context, json: Json = False) -> None:
+    """Print the journal's head: keep it elsewhere, and nothing before it can be changed unseen.
+
+    Example: pressmark head >> heads-kept-elsewhere.txt
+    """
+    registry = opened(context)
+    journal = registry.journal
+    found = {"head": journal.head(), "entries": len(journal)}
+    print_json(found) if json else stdout.print(f"{found['head']} {found['entries']}")

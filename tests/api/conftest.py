@@ -1,0 +1,79 @@
+"""The command line as a user types it, against a registry that holds a real small chain."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pressmark.api.cli import main
+
+RECIPE = """\
+name: tiny
+inputs:
+  base:
+data:
+  evaluation: {{path: {text}, license: CC0-1.0}}
+steps:
+  - step: prune/magnitude
+    name: pruned
+    parameters: {{sparsity: 0.5}}
+  - step: quantize/rtn
+    name: int8
+    parameters: {{bits: 8}}
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and its exit status."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs `pressmark ARGUMENTS` in this process."""
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["pressmark", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 0
+        printed = capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..., Path]) -> Path:
+    """A registry with a tiny model, pruned and quantized by real steps. Copy it before changing."""
+    from pressmark.compression.recipe import Recipe
+    from pressmark.compression.runner import Runner
+    from pressmark.compression.verbs import import_model
+    from pressmark.registry.registry import Registry
+
+    root = tmp_path_factory.mktemp("chain")
+    text = root / "text.txt"
+    text.write_text("one two three four\n" * 50)
+    with Registry.create(root / "registry") as registry:
+        base = import_model(registry, tiny_folder("llama"), "base", license="Apache-2.0")
+        recipe = Recipe.from_bytes(RECIPE.format(text=text).encode())
+        Runner(registry).run(recipe, {"base": base})
+    return root / "registry"
