@@ -1,0 +1,135 @@
+"""Commits per second and the latency of one commit, at 1k and at 100k artifacts stored.
+
+A record is that of one pruning step: about 125 statements, 24 kB. It is timed in a writing session
+(what a server or a run does), and once more by a fresh handle (what the command line does, beyond
+starting Python): open, lock, commit, publish a snapshot, close. Beside it, in the same run: the
+equivalent in MLflow with its SQLite backend.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filling import fill
+from histories import History
+from machine import CACHE, scratch
+from table import Row, milliseconds, percentile, print_rows
+
+from pressmark.registry.registry import Registry
+from pressmark.registry.validation import Validator
+
+TITLE = "Commit of one step record (SHACL, blobs, fsynced journal, graph)"
+SIZES, QUICK_SIZES = (1_000, 100_000), (100, 1_000)
+TIMED, QUICK_TIMED = 1000, 100
+FRESH_HANDLES = 40
+AIM_PER_SECOND = {"pyshacl": 150, "compiled": 400}
+AIM_P50 = 0.0025
+AIM_GROWTH = 1.2
+PEER = CACHE / "mlflow"
+
+
+def rows(quick: bool = False) -> Iterator[Row]:
+    """One row for each engine and size, the growth between sizes, and the peer."""
+    sizes, count = (QUICK_SIZES, QUICK_TIMED) if quick else (SIZES, TIMED)
+    medians: dict[str, list[float]] = {engine: [] for engine in AIM_PER_SECOND}
+    for size in sizes:
+        with scratch() as folder:
+            registry, history = filled(Path(folder) / "registry", size)
+            for engine, found in medians.items():
+                seconds = timed(registry, history, engine, count)
+                found.append(percentile(seconds, 0.5))
+                yield from engine_rows(engine, size, seconds)
+            yield fresh_row(size, timed_fresh(registry, history))
+    for engine, found in medians.items():
+        growth = found[-1] / found[0]
+        label = f"growth of p50 from {sizes[0]:,} to {sizes[-1]:,} artifacts, {engine}"
+        yield Row(label, f"x {growth:.2f}", f"<= x {AIM_GROWTH}", growth <= AIM_GROWTH)
+    yield peer(count // 5)
+
+
+def filled(path: Path, count: int) -> tuple[Registry, History]:
+    """A registry that holds `count` artifacts."""
+    registry, history = Registry.create(path), History()
+    with registry.writing():
+        registry.commit(history.opening())
+    fill(registry, (made.record for made in history.artifacts(count)))
+    return registry, history
+
+
+def timed(registry: Registry, history: History, engine: str, count: int) -> list[float]:
+    """Seconds of each of `count` commits in one writing session, after a warm-up."""
+    seconds = []
+    with (
+        Registry.open(registry.root, validator=Validator(engine)) as handle,
+        handle.writing(),
+    ):
+        for made in history.artifacts(count // 10 + count):
+            began = time.perf_counter()
+            handle.commit(made.record)
+            seconds.append(time.perf_counter() - began)
+    return seconds[count // 10 :]
+
+
+def timed_fresh(registry: Registry, history: History) -> list[float]:
+    """Seconds of single commits, each with a new handle and without a session."""
+    seconds = []
+    for made in history.artifacts(FRESH_HANDLES):
+        began = time.perf_counter()
+        with Registry.open(registry.root) as handle:
+            handle.commit(made.record)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def engine_rows(engine: str, size: int, seconds: list[float]) -> Iterator[Row]:
+    """Rate and latency of one engine at one size."""
+    rate = len(seconds) / sum(seconds)
+    where = f"{engine}, {size:,} artifacts stored"
+    aim = AIM_PER_SECOND[engine]
+    yield Row(f"commits per second, {where}", f"{rate:.0f}", f">= {aim}", rate >= aim)
+    half, most = percentile(seconds, 0.5), percentile(seconds, 0.99)
+    fast = engine == "compiled"
+    aim_p50, met = (f"p50 <= {milliseconds(AIM_P50)}", half <= AIM_P50) if fast else ("", None)
+    value = f"p50 {milliseconds(half)}, p99 {milliseconds(most)}"
+    yield Row(f"one commit, {where}", value, aim_p50, met)
+
+
+def fresh_row(size: int, seconds: list[float]) -> Row:
+    """Latency of a commit by a fresh handle; few were made, so the slowest stands for the p99."""
+    value = f"p50 {milliseconds(percentile(seconds, 0.5))}, slowest {milliseconds(max(seconds))}"
+    return Row(f"one commit by a fresh handle, compiled, {size:,} artifacts stored", value)
+
+
+def peer(count: int) -> Row:
+    """MLflow doing the equivalent, in an environment of its own."""
+    what = "run, 5 parameters, model version"
+    try:
+        script = Path(__file__).with_name("mlflow_peer.py")
+        command = [peer_python(), str(script), str(count), str(CACHE)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        return Row(f"MLflow (SQLite): {what}", f"could not be run: {error}")
+    found = json.loads(done.stdout)
+    value = f"p50 {milliseconds(found['p50'])}, p99 {milliseconds(found['p99'])}"
+    return Row(f"MLflow {found['version']} (SQLite): {what}", value)
+
+
+def peer_python() -> str:
+    """The interpreter that has MLflow; it is installed the first time.
+
+    Raises:
+        subprocess.CalledProcessError: It cannot be installed.
+    """
+    python = str(PEER / "bin" / "python")
+    if not (PEER / "bin" / "mlflow").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(PEER)], check=True)
+        install = [python, "-m", "pip", "install", "--quiet", "mlflow>=3,<4"]
+        subprocess.run(install, check=True)
+    return python
+
+
+if __name__ == "__main__":
+    print_rows(TITLE, rows())
