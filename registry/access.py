@@ -32,6 +32,7 @@ from pressmark.registry.graph import EmbeddedGraph, GraphReader, GraphStore, is_
 from pressmark.registry.index import View, indexed_entries, journal_quads, open_index
 from pressmark.registry.journal import Entry, Journal
 from pressmark.registry.locking import Holder, WriteLock
+from pressmark.registry.progress import SILENT, Progress
 
 #: From this many missing entries on, the graph is filled in bulk instead of bundle by bundle.
 _BULK_ENTRIES: Final = 500
@@ -172,8 +173,11 @@ class GraphAccess:
                 "Free space if the disk is full. The next command adds it to the graph by itself.",
             ) from error
 
-    def rebuild(self) -> None:
+    def rebuild(self, progress: Progress = SILENT) -> None:
         """Rebuilds the graph from the bundles and the journal, and replaces it in one step.
+
+        Args:
+            progress: Is told of the bundles read.
 
         Raises:
             StoreLockedError: Somebody else kept writing.
@@ -186,7 +190,7 @@ class GraphAccess:
             try:
                 self._journal.repair()
                 self._drop_live()
-                self._index.rebuild(self._all_quads(1))
+                self._index.rebuild(self._all_quads(1, progress))
                 self.publish()
             finally:
                 if outermost:
@@ -238,8 +242,9 @@ class GraphAccess:
         _expect_nothing_of(bundle, entry, graph)
         graph.extend(_with_journal(nquads, bundle, entry))
 
-    def _all_quads(self, first: int) -> Iterator[Quad]:
-        for entry in self._journal.entries(first):
+    def _all_quads(self, first: int, progress: Progress = SILENT) -> Iterator[Quad]:
+        total = len(self._journal) - first + 1
+        for entry in progress.track(self._journal.entries(first), total, "indexing"):
             yield from parse(self._indexable(entry), format=RdfFormat.N_QUADS)
 
     def _indexable(self, entry: Entry) -> bytes:

@@ -38,8 +38,8 @@ from pressmark.registry.errors import (
 from pressmark.registry.gc import collect_references, keys_of
 from pressmark.registry.journal import GENESIS, Journal
 from pressmark.registry.layout import OBJECTS, digest_of
-from pressmark.registry.progress import SILENT, Progress
-from pressmark.registry.references import References
+from pressmark.registry.progress import MEGABYTE, SILENT, Progress, counting
+from pressmark.registry.references import References, total_size
 from pressmark.registry.registry import Registry
 from pressmark.registry.storage import BLOCK_BYTES, full_disk_named
 
@@ -279,7 +279,7 @@ def _copy_blob(blobs: BlobStore, key: str, sink: _Sink) -> int:
 
 def _staged(source: Path, staging: Path, progress: Progress) -> Backup:
     try:
-        _unpack(progress.track(_members(source), None, "copying"), source, staging)
+        _unpack(progress.track(_members(source), _count(source), "copying"), source, staging)
     except tarfile.TarError as error:
         raise StoreDamagedError(f"{source} is not a whole .tar file: {error}") from error
     manifest = staging / MANIFEST_NAME
@@ -293,7 +293,7 @@ def _staged(source: Path, staging: Path, progress: Progress) -> Backup:
     replace(Config.load(staging), blobs=BLOBS_NAME, graph="graph").save(staging)
     _verify(staging, made, source, progress)
     with Registry.open(staging) as registry:
-        registry.reindex()
+        registry.reindex(progress=progress)
     return made
 
 
@@ -313,13 +313,28 @@ def _unpack(members: Iterator[tuple[str, BinaryIO]], source: Path, staging: Path
             batch.add(target.parent)
 
 
+def _count(source: Path) -> int:
+    """How many files a backup has: all that is there, as it is or by the tar file's headers."""
+    if source.is_dir():
+        return sum(1 for _ in _files(source))
+    if not source.exists():
+        return 0
+    with tarfile.open(source, "r:") as archive:
+        return len(archive.getnames())
+
+
+def _files(source: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source).as_posix()
+        if path.is_file() and not path.is_symlink() and _MEMBER.fullmatch(name):
+            yield name, path
+
+
 def _members(source: Path) -> Iterator[tuple[str, BinaryIO]]:
     if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            name = path.relative_to(source).as_posix()
-            if path.is_file() and not path.is_symlink() and _MEMBER.fullmatch(name):
-                with path.open("rb") as stream:
-                    yield name, stream
+        for name, path in _files(source):
+            with path.open("rb") as stream:
+                yield name, stream
         return
     try:
         with tarfile.open(source, "r:") as archive:
@@ -348,15 +363,16 @@ def _problems(staging: Path, made: Backup, progress: Progress) -> Iterator[str]:
     if chain:
         return
     blobs, references = BlobStore(staging / BLOBS_NAME), References()
-    for entry in journal.entries():
+    for entry in progress.track(journal.entries(), made.entries, "reading the history"):
         try:
             references.add(entry, blobs.read(entry.bundle_digest))
         except (BlobMissingError, BlobDamagedError) as error:
             yield f"the bundle of journal entry {entry.sequence}: {error.message}"
     needed = sorted(references.required() - references.bundles)
-    for digest in progress.track(needed, len(needed), "verifying"):
-        for damage in blobs.verify(digest):
-            yield f"{references.describe(digest)}: {damage}"
+    with counting(progress, total_size(blobs, needed), "verifying", MEGABYTE) as seen:
+        for digest in needed:
+            for damage in blobs.verify(digest, seen):
+                yield f"{references.describe(digest)}: {damage}"
 
 
 def _manifest(data: bytes, where: Path) -> Backup:

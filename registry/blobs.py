@@ -31,7 +31,7 @@ from typing import BinaryIO, Final, cast
 from pressmark.registry import files
 from pressmark.registry.assembly import Assembled
 from pressmark.registry.errors import BlobDamagedError, BlobMissingError, InvalidInputError
-from pressmark.registry.hashing import Lane, Ring, sha256_stream
+from pressmark.registry.hashing import Lane, Ring, Seen, sha256_stream, unseen
 from pressmark.registry.ingest import Ingest, LazyUpload
 from pressmark.registry.layout import (
     LAYOUTS,
@@ -149,8 +149,10 @@ class BlobStore:
             with full_disk_named(self.url):
                 return Ingest(self, batch, path).run(stream, _spans(stream, size, path))
 
-    def receive(self, source: BlobStore, digest: str) -> bool:
+    def receive(self, source: BlobStore, digest: str, seen: Seen = unseen) -> bool:
         """Take a file from another store, chunk by chunk, and only the chunks that are new.
+
+        Whatever its chunks, `seen` is told of all of its bytes as they come.
 
         Returns:
             Whether it was not here yet.
@@ -163,18 +165,23 @@ class BlobStore:
             if keys := self._keys(digest):
                 for key in keys:
                     self.storage.touch(key, batch)
+                seen(self.size(digest))
                 return False
             layout = source.layout(digest)
             if layout is None or source.storage.size(object_key(digest)) is not None:
                 self._receive_object(source, ChunkRef(digest, source.size(digest)), batch)
+                seen(source.size(digest))
             else:
-                self._receive_chunks(source, digest, layout, batch)
+                self._receive_chunks(source, digest, layout, batch, seen)
             return True
 
-    def _receive_chunks(self, source: BlobStore, digest: str, layout: Layout, batch: Batch) -> None:
+    def _receive_chunks(
+        self, source: BlobStore, digest: str, layout: Layout, batch: Batch, seen: Seen
+    ) -> None:
         for chunk in layout.chunks:
             if self.storage.size(object_key(chunk.digest)) != chunk.length:
                 self._receive_object(source, chunk, batch)
+            seen(chunk.length)
         with Assembled(self.storage, layout) as stream:
             if sha256_stream(cast(BinaryIO, stream)) != digest:
                 raise source._damaged(digest)
@@ -351,13 +358,16 @@ class BlobStore:
             raise self._damaged(digest)
         return data
 
-    def materialise(self, digest: str, target: Path | str, *, durable: bool = False) -> None:
+    def materialise(
+        self, digest: str, target: Path | str, *, durable: bool = False, seen: Seen = unseen
+    ) -> None:
         """Write a file, checking its digest meanwhile; the target appears whole or not at all.
 
         Args:
             digest: Which file.
             target: Where to; an existing file is replaced.
             durable: Whether the file must survive a power cut when this returns.
+            seen: Is told how many bytes were written, again and again.
 
         Raises:
             BlobMissingError: It is not here, or a chunk of it is not.
@@ -366,24 +376,24 @@ class BlobStore:
         """
         target = Path(target)
         with full_disk_named(str(target)), files.PendingFile(target.parent) as pending:
-            self._copy(digest, pending.file)
+            self._copy(digest, pending.file, seen)
             if durable:
                 pending.publish(target)
             else:
                 pending.file.close()
                 pending.path.replace(target)
 
-    def _copy(self, digest: str, target: BinaryIO) -> None:
+    def _copy(self, digest: str, target: BinaryIO, seen: Seen) -> None:
         """Write a file's bytes, hashing them meanwhile."""
         if self.size(digest) <= BLOCK_BYTES:  # most are smaller than it takes to start a thread
-            target.write(self.read(digest))
+            seen(target.write(self.read(digest)))
             return
         reserve(target, self.size(digest))
         with self.open(digest) as stream, Lane() as lane:
             whole = lane.digest()
             for block in Ring().blocks(stream):
                 whole.update(block)
-                target.write(block.data)
+                seen(target.write(block.data))
             found = whole.hexdigest().result()
         if found != digest:
             raise self._damaged(digest)
@@ -395,8 +405,8 @@ class BlobStore:
 
     # -- checking --------------------------------------------------------------------------------
 
-    def verify(self, digest: str) -> list[Damage]:
-        """Compare a file with its digest.
+    def verify(self, digest: str, seen: Seen = unseen) -> list[Damage]:
+        """Compare a file with its digest; `seen` is told how many bytes were read, while it is.
 
         Hashing the re-assembled file is enough to accept it; only where that fails is every chunk
         hashed, to say which tensor it is.
@@ -406,7 +416,7 @@ class BlobStore:
         """
         try:
             with self.open(digest) as stream:
-                if sha256_stream(stream) == digest:
+                if sha256_stream(stream, seen) == digest:
                     return []
         except BlobMissingError as error:
             if not self.has(digest):

@@ -141,7 +141,10 @@ class _Check:
         chain = journal.damages()
         for problem in chain:
             self._note("journal", "journal", problem, RESTORE)
-        return [] if chain else [entry for entry in journal.entries() if self._read(entry)]
+        if chain:
+            return []
+        entries = self._progress.track(journal.entries(), len(journal), "reading the history")
+        return [entry for entry in entries if self._read(entry)]
 
     def _read(self, entry: Entry) -> bool:
         try:
@@ -297,7 +300,7 @@ class _Check:
         if "graph" not in areas or areas & {"journal", "bundles"}:
             return False
         try:
-            self._registry.reindex()
+            self._registry.reindex(progress=self._progress)
         except BlobDamagedError:
             return False
         return True

@@ -9,12 +9,14 @@ given it is done.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import BinaryIO, Final, Protocol, Self
+from typing import BinaryIO, Final, Protocol, Self, TypeAlias
 
 from pressmark.registry.storage import BLOCK_BYTES
+
+Seen: TypeAlias = Callable[[int], object]
 
 _BUFFERS: Final = 8
 
@@ -107,8 +109,17 @@ class Ring:
             yield block
 
 
-def sha256_stream(stream: BinaryIO) -> str:
-    """Hash what is left of a stream, as 64 hexadecimal digits, reading while hashing."""
+def unseen(_: int) -> None:
+    """Follow nothing: for `seen` where nobody waits."""
+
+
+def sha256_stream(stream: BinaryIO, seen: Seen = unseen) -> str:
+    """Hash what is left of a stream, as 64 hexadecimal digits, reading while hashing.
+
+    Args:
+        stream: The stream.
+        seen: Is told how many bytes were read, again and again.
+    """
     begun: Hash = hashlib.sha256()
     left = BLOCK_BYTES  # most blobs are smaller than it takes to start a thread
     while left > 0:
@@ -116,9 +127,11 @@ def sha256_stream(stream: BinaryIO) -> str:
         if not data:
             return begun.hexdigest()
         begun.update(data)
+        seen(len(data))
         left -= len(data)
     with Lane() as lane:
         digest = lane.digest(begun)
         for block in Ring().blocks(stream):
             digest.update(block)
+            seen(len(block.data))
         return digest.hexdigest().result()

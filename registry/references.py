@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from pyoxigraph import NamedNode, RdfFormat, parse
 
 from pressmark.ontology.terms import PM, PROV, RDF, RDFS
+from pressmark.registry.blobs import BlobStore
+from pressmark.registry.errors import BlobError
 from pressmark.registry.journal import Entry
 
 _PREDICATES: Final = (
@@ -158,3 +161,12 @@ class References:
     def _digests_of(self, contents: Iterable[str]) -> set[str]:
         files = (file for content in contents for file in self._files[content])
         return {self._digests[file] for file in files if file in self._digests}
+
+
+def total_size(blobs: BlobStore, digests: Iterable[str]) -> int:
+    """Add up the bytes of files, leaving out those that are missing or damaged."""
+    total = 0
+    for digest in digests:
+        with suppress(BlobError):
+            total += blobs.size(digest)
+    return total

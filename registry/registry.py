@@ -36,6 +36,7 @@ from pressmark.registry.graph import Answer, ClosedGraphError, GraphReader, Row,
 from pressmark.registry.index import bundle_at, sequence_of
 from pressmark.registry.journal import Entry, Journal
 from pressmark.registry.locking import Holder
+from pressmark.registry.progress import SILENT, Progress
 from pressmark.registry.record import Record
 
 #: Seconds to wait for another process that is writing.
@@ -214,8 +215,11 @@ class Registry:
         """Who is writing to the registry now; None if nobody is. A server tells its URL there."""
         return self._access.holder()
 
-    def reindex(self) -> int:
+    def reindex(self, *, progress: Progress = SILENT) -> int:
         """Rebuilds the graph from the bundles and the journal, and replaces it in one step.
+
+        Args:
+            progress: Is told of the bundles read.
 
         Returns:
             The number of bundles.
@@ -224,7 +228,7 @@ class Registry:
             BlobMissingError: A bundle is missing; the old graph stays.
             BlobDamagedError: A bundle is damaged; the old graph stays.
         """
-        self._access.rebuild()
+        self._access.rebuild(progress)
         return len(self.journal)
 
     # ------------------------------------------------------------------ reading

@@ -21,11 +21,12 @@ from pressmark.ontology.terms import PM, PROV
 from pressmark.registry import files
 from pressmark.registry.errors import BlobMissingError, InvalidInputError, NotFoundError
 from pressmark.registry.graph import GraphReader
+from pressmark.registry.hashing import Seen
 from pressmark.registry.ids import base_iri
 from pressmark.registry.index import sequence_of
 from pressmark.registry.journal import Entry
 from pressmark.registry.neighbourhood import JOURNAL_GRAPH
-from pressmark.registry.progress import SILENT, Progress
+from pressmark.registry.progress import MEGABYTE, SILENT, Progress, counting
 from pressmark.registry.record import Record
 from pressmark.registry.references import References
 from pressmark.registry.registry import Registry
@@ -150,9 +151,11 @@ def export_artifact(
     files.make_folder(target.parent)
     staging = target.with_name(f".{target.name}-{secrets.token_hex(4)}.partial")
     try:
-        for name, digest in progress.track(named.items(), len(named), "writing"):
-            (staging / name).parent.mkdir(parents=True, exist_ok=True)
-            _write(registry, artifact, digest, staging / name)
+        size = sum(int(row["size"].value) for row in rows)
+        with counting(progress, size, "writing", MEGABYTE) as seen:
+            for name, digest in named.items():
+                (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                _write(registry, artifact, digest, staging / name, seen)
         if target.exists():
             target.rmdir()
         staging.rename(target)
@@ -162,9 +165,9 @@ def export_artifact(
     return sorted(target / name for name in named)
 
 
-def _write(registry: Registry, artifact: NamedNode, digest: str, target: Path) -> None:
+def _write(registry: Registry, artifact: NamedNode, digest: str, target: Path, seen: Seen) -> None:
     try:
-        registry.blobs.materialise(digest, target, durable=True)
+        registry.blobs.materialise(digest, target, durable=True, seen=seen)
     except BlobMissingError as error:
         if any(_subjects(registry.graph(), PROV.invalidated, artifact)):
             raise BlobMissingError(
@@ -297,7 +300,7 @@ class _Sending:
 
     def _references(self, entries: list[Entry]) -> References:
         references = References()
-        for entry in entries:
+        for entry in self._progress.track(entries, len(entries), "reading the history"):
             references.add(entry, self._source.read_bundle(entry))
         return references
 
@@ -305,12 +308,14 @@ class _Sending:
         """Send files; give those that neither side has."""
         source, target = self._source.blobs, self._target.blobs
         absent: set[str] = set()
-        with target.batch():
-            for digest in self._progress.track(digests, len(digests), "sending files"):
-                if source.has(digest):
-                    if target.receive(source, digest):
+        sizes = {digest: source.size(digest) for digest in digests if source.has(digest)}
+        total = sum(sizes.values())
+        with target.batch(), counting(self._progress, total, "sending files", MEGABYTE) as seen:
+            for digest in digests:
+                if digest in sizes:
+                    if target.receive(source, digest, seen):
                         self.count += 1
-                        self.bytes += target.size(digest)
+                        self.bytes += sizes[digest]
                 elif not target.has(digest):
                     absent.add(digest)
         return absent

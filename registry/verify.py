@@ -43,8 +43,9 @@ from pressmark.registry.ids import base_iri
 from pressmark.registry.index import bundle_at, journal_quads
 from pressmark.registry.journal import GENESIS, Entry, verify_inclusion
 from pressmark.registry.neighbourhood import JOURNAL_GRAPH
+from pressmark.registry.progress import MEGABYTE, SILENT, Progress, counting
 from pressmark.registry.record import Record
-from pressmark.registry.references import References
+from pressmark.registry.references import References, total_size
 from pressmark.registry.registry import Registry
 from pressmark.registry.validation import StoreReader, Validator
 from pressmark.registry.verification import CheckResult, Finding, Verification
@@ -65,6 +66,7 @@ def verify(
     deep: bool = False,
     engine: str | None = None,
     kept_head: str | None = None,
+    progress: Progress = SILENT,
 ) -> Verification:
     """Verifies an artifact and the records that its lineage rests on.
 
@@ -75,15 +77,18 @@ def verify(
         engine: The SHACL engine; see `validation.Validator`.
         kept_head: A head of the journal that was kept elsewhere, such as ``pressmark head`` printed
             it once. The journal must still lead to it: so nothing before it was taken away.
+        progress: Is told of the bundles and files that were looked at.
 
     Raises:
         NotFoundError: No record speaks of the artifact.
     """
-    audit = _Audit(registry, engine)
+    audit = _Audit(registry, engine, progress)
     audit.check_journal(kept_head)
     bundles = audit.closure(artifact)
     audit.check_graph(bundles)
-    audit.check_shapes(bundles, StoreReader(Store()))
+    audit.check_shapes(
+        progress.track(bundles, len(bundles), "validating records"), StoreReader(Store())
+    )
     shown = bundles if deep else [one for one in bundles if not _makes_another(one, artifact)]
     audit.check_files(shown)
     audit.check_evidence(bundles)
@@ -91,7 +96,11 @@ def verify(
 
 
 def verify_all(
-    registry: Registry, *, engine: str | None = None, kept_head: str | None = None
+    registry: Registry,
+    *,
+    engine: str | None = None,
+    kept_head: str | None = None,
+    progress: Progress = SILENT,
 ) -> Verification:
     """Verifies everything, and that there is nothing else.
 
@@ -102,13 +111,16 @@ def verify_all(
         registry: The registry.
         engine: The SHACL engine; see `validation.Validator`.
         kept_head: A head of the journal that was kept elsewhere; see `verify`.
+        progress: Is told of the bundles, graphs and files that were looked at.
     """
-    audit = _Audit(registry, engine)
+    audit = _Audit(registry, engine, progress)
     audit.check_journal(kept_head)
-    with _empty_store(len(registry.journal)) as replay:
-        audit.check_shapes(audit.all_bundles(), replay)
+    entries = len(registry.journal)
+    with _empty_store(entries) as replay:
+        bundles = progress.track(audit.all_bundles(), entries, "validating records")
+        audit.check_shapes(bundles, replay)
         audit.compare_graphs(replay)
-    audit.check_files(audit.all_bundles())
+    audit.check_files(progress.track(audit.all_bundles(), entries, "reading the history"))
     return audit.result(None)
 
 
@@ -165,6 +177,7 @@ class _Audit:
 
     registry: Registry
     engine: str | None
+    progress: Progress
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     examined: dict[str, int] = field(default_factory=dict)
     _unreadable: set[str] = field(default_factory=set)
@@ -328,7 +341,7 @@ class _Audit:
         """The graph holds exactly what the bundles and the journal give, and nothing else."""
         names = {*self.graph.graphs()}
         names.update(name for name in replay.store.named_graphs() if isinstance(name, NamedNode))
-        for name in sorted(names, key=str):
+        for name in self.progress.track(sorted(names, key=str), len(names), "comparing the graph"):
             expected = set(replay.match(graph=name))
             self._compare(name.value, expected, set(self.graph.quads(name)))
         for quad in self.graph.strays():
@@ -370,10 +383,13 @@ class _Audit:
         references = References()
         for bundle in bundles:
             references.add(bundle.entry, bundle.nquads)
-        for digest in sorted(references.required() - references.bundles):
-            self.examined["files"] += 1
-            for damage in self.blobs.verify(digest):
-                self._add("files", references.describe(digest), str(damage))
+        digests = sorted(references.required() - references.bundles)
+        size = total_size(self.blobs, digests)
+        with counting(self.progress, size, "hashing files", MEGABYTE) as seen:
+            for digest in digests:
+                self.examined["files"] += 1
+                for damage in self.blobs.verify(digest, seen):
+                    self._add("files", references.describe(digest), str(damage))
 
     def check_evidence(self, bundles: Iterable[_Bundle]) -> None:
         """No edge of the lineage was refuted."""

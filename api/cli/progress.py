@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -33,7 +33,7 @@ class RichProgress:
         columns = (
             TextColumn("  {task.description}"),
             BarColumn(bar_width=30),
-            MofNCompleteColumn(),
+            TaskProgressColumn(show_speed=True),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),

@@ -110,7 +110,7 @@ def reindex(context: typer.Context, json: Json = False) -> None:
 
     Example: pressmark reindex
     """
-    count = Registry.open(registry_path(context)).reindex()
+    count = Registry.open(registry_path(context)).reindex(progress=RichProgress())
     print_json({"bundles": count}) if json else stdout.print(f"indexed {count} bundles")
 
 

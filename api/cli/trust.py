@@ -44,10 +44,12 @@ def verify(
     """
     registry = opened(context)
     if artifact is None:
-        result = verification.verify_all(registry, kept_head=head)
+        result = verification.verify_all(registry, kept_head=head, progress=RichProgress())
     else:
         found = search.resolve(registry, artifact)
-        result = verification.verify(registry, found, deep=deep, kept_head=head)
+        result = verification.verify(
+            registry, found, deep=deep, kept_head=head, progress=RichProgress()
+        )
     if json:
         print_json({**vars(result), "ok": result.ok})
     else:

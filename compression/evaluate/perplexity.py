@@ -41,6 +41,7 @@ from pressmark.compression.step import (
 )
 from pressmark.ontology.terms import PM
 from pressmark.registry.ids import sha256_file
+from pressmark.registry.progress import counting
 
 SAMPLE_TOKENS = 1000
 """The check scores windows from the start of the text again, until it has this many tokens."""
@@ -174,8 +175,10 @@ def _sample(windows: Sequence[Window]) -> int:
 def _run(scorer: Scorer, windows: Sequence[Window], context: Context, label: str) -> Scores:
     scores = Scores()
     batches = scorer.batches(windows)
-    for batch in context.progress.track(batches, len(batches), label):
-        scores += scorer.score(batch)
+    parts = sum(scorer.parts(batch) for batch in batches)
+    with counting(context.progress, parts, label) as part_done:
+        for batch in batches:
+            scores += scorer.score(batch, part_done)
     return scores
 
 

@@ -9,7 +9,8 @@ vocabulary of 262,144 would be half a gigabyte in fp32).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -17,6 +18,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from pressmark.compression.blocks import BlockList
 from pressmark.compression.errors import CompressionError
 
 BATCH_TOKENS: Final = 2048
@@ -139,22 +141,37 @@ class Scorer:
             batches += (same[at : at + size] for at in range(0, len(same), size))
         return tuple(batches)
 
+    def parts(self, batch: Sequence[Window]) -> int:
+        """How many parts `score` has: each block of a decoder, each piece of the head's rows."""
+        blocks = self._model.blocks + (self._parent.blocks if self._parent else 0)
+        return blocks + len(self._pieces(sum(window.targets for window in batch)))
+
     @torch.no_grad()
-    def score(self, batch: Sequence[Window]) -> Scores:
-        """Scores windows of one length."""
+    def score(
+        self, batch: Sequence[Window], part_done: Callable[[], None] = lambda: None
+    ) -> Scores:
+        """Scores windows of one length.
+
+        Args:
+            batch: The windows.
+            part_done: Called after each of its `parts`: a large model takes a minute for a batch.
+        """
         ids, rows, targets = self._inputs(batch)
         scores = Scores()
         began = time.perf_counter()
-        states = self._model.states(ids, rows)
+        states = self._model.states(ids, rows, part_done)
         scores.seconds += time.perf_counter() - began
-        parents = self._parent.states(ids, rows) if self._parent else None
-        size = max(1, LOGITS // self._model.vocabulary)
-        for at in range(0, len(rows), size):
-            piece = slice(at, at + size)
+        parents = self._parent.states(ids, rows, part_done) if self._parent else None
+        for piece in self._pieces(len(rows)):
             self._add(
                 scores, targets[piece], states[piece], None if parents is None else parents[piece]
             )
+            part_done()
         return scores
+
+    def _pieces(self, rows: int) -> Sequence[slice]:
+        size = max(1, LOGITS // self._model.vocabulary)
+        return [slice(at, at + size) for at in range(0, rows, size)]
 
     def _inputs(self, batch: Sequence[Window]) -> tuple[Tensor, Tensor, Tensor]:
         """Token ids [windows, length], flat positions that predict, and the tokens they predict."""
@@ -216,21 +233,39 @@ class _Split:
         self._model = model
         self._decoder = model.base_model
         self._output: Any = None
+        self._blocks = BlockList.find(model)
         self.vocabulary = int(model.config.vocab_size)
 
-    def states(self, ids: Tensor, rows: Tensor) -> Tensor:
+    @property
+    def blocks(self) -> int:
+        """How many blocks the decoder has."""
+        return self._blocks.count
+
+    def states(self, ids: Tensor, rows: Tensor, block_done: Callable[[], None]) -> Tensor:
         """Last hidden states of chosen positions.
 
         Args:
             ids: int64 [windows, length].
             rows: int64 [positions], indices into windows x length.
+            block_done: Called after each block.
 
         Returns:
             [positions, width] in the model's dtype.
         """
-        self._output = self._decoder(input_ids=ids, use_cache=False)
+        with self._watched(block_done):
+            self._output = self._decoder(input_ids=ids, use_cache=False)
         hidden: Tensor = self._output.last_hidden_state
         return hidden.reshape(-1, hidden.shape[-1])[rows]
+
+    @contextmanager
+    def _watched(self, block_done: Callable[[], None]) -> Iterator[None]:
+        parts = (self._model.get_submodule(name) for name in self._blocks.names())
+        hooks = [part.register_forward_hook(lambda *_: block_done()) for part in parts]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def logits(self, states: Tensor) -> Tensor:
         """[positions, vocabulary] in the model's dtype from hidden states [positions, width]."""

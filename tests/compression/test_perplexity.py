@@ -119,6 +119,19 @@ def test_pieces_of_the_head_change_nothing(
     assert pieces["perplexity"] == pytest.approx(whole["perplexity"], rel=1e-6)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_progress_moves_within_one_forward(tiny_complete: TinyFolder, family: str) -> None:
+    model = Checkpoint.open(tiny_complete(family)).model()
+    scorer = Scorer(model, torch.arange(2, 42), [0], model)
+    (batch,) = scorer.batches(slide(40, 21, 20, has_bos=True))
+    done: list[None] = []
+    watched = scorer.score(batch, lambda: done.append(None))
+    blocks = model.config.num_hidden_layers
+    assert len(done) == scorer.parts(batch) == 2 * blocks + 1  # both decoders, one piece of head
+    assert scorer.score(batch).nats == watched.nats
+    assert len(done) == scorer.parts(batch)  # nothing goes on watching
+
+
 def test_logits_are_those_of_the_stock_head(tmp_path: Path) -> None:
     """Gemma 2 caps its logits after the head; Granite scales them."""
     from transformers import Gemma2Config, Gemma2ForCausalLM, GraniteConfig, GraniteForCausalLM

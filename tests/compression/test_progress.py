@@ -8,6 +8,7 @@ import pytest
 from pressmark.compression import measuring, progress
 from pressmark.compression.measuring import Meter
 from pressmark.compression.progress import NullProgress, StepLog, TextProgress
+from pressmark.registry.progress import counting
 
 
 def test_silence() -> None:
@@ -47,6 +48,42 @@ def test_a_step_log_keeps_and_passes_on(tmp_path: Path) -> None:
     assert lines[2] == "library: WARNING: careful with this"
     assert len(lines) == 3
     assert stream.getvalue() == "hello\n"
+
+
+@pytest.mark.parametrize("calls", [0, 2, 3, 5])
+def test_counted_work_is_a_loop_of_its_parts(
+    calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    stream = io.StringIO()
+    log = StepLog(tmp_path / "log.txt", TextProgress(stream))
+    with log, counting(log, 3, "parts") as done:
+        for _ in range(calls):
+            done()
+        seen = stream.getvalue().count("\n")
+    assert seen == min(calls, 3)
+    assert stream.getvalue().count("\n") == 3
+    assert (tmp_path / "log.txt").read_text().startswith("parts: 3 in 0.0")
+
+
+def test_counted_work_that_fails_ends_its_loop() -> None:
+    ended: list[str] = []
+
+    class Bar(NullProgress):
+        def track(self, iterable, total=None, label=""):
+            try:
+                yield from iterable
+            finally:
+                ended.append(label)
+
+    def work() -> None:
+        with counting(Bar(), 3, "parts") as done:
+            done()
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - the error of the work itself
+        work()
+    assert ended == ["parts"]
 
 
 @pytest.mark.parametrize("allowed", [True, False])

@@ -89,11 +89,11 @@ def test_an_interrupted_push_can_be_repeated(
     other = new_workshop("other")
     receive, done = blobs.BlobStore.receive, []
 
-    def breaks(store: blobs.BlobStore, source: blobs.BlobStore, digest: str) -> bool:
+    def breaks(store: blobs.BlobStore, source: blobs.BlobStore, digest: str, seen: Any) -> bool:
         if len(done) == survivors:
             raise ConnectionError("the line is dead")
         done.append(digest)
-        return receive(store, source, digest)
+        return receive(store, source, digest, seen)
 
     monkeypatch.setattr(blobs.BlobStore, "receive", breaks)
     with pytest.raises(ConnectionError):
