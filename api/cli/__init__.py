@@ -2,7 +2,16 @@
 
 import sys
 
-from pressmark.api.cli import browse, curate, demo, exit_codes, make, store, trust
+from pressmark.api.cli import (
+    browse,
+    closed_pipe,
+    curate,
+    demo,
+    exit_codes,
+    make,
+    store,
+    trust,
+)
 from pressmark.api.cli.app import app
 from pressmark.api.cli.output import print_error, stderr
 from pressmark.registry.errors import PressmarkError
@@ -15,6 +24,7 @@ for _group in (make, browse, trust, curate, store, demo):
 
 def main() -> None:
     """Run the command line: print results, turn errors into messages and exit codes."""
+    closed_pipe.watch_standard_output()
     try:
         app()
     except PressmarkError as error:
@@ -23,3 +33,5 @@ def main() -> None:
     except KeyboardInterrupt:
         stderr.print("interrupted")
         sys.exit(exit_codes.INTERRUPTED)
+    finally:
+        sys.stdout.flush()

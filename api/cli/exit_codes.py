@@ -10,10 +10,12 @@
 | 5 | the registry is locked, damaged, full or of another version |
 | 6 | a step failed; the failure is recorded |
 | 130 | interrupted; the run can be resumed |
+| 141 | whoever read the output had enough; as for any program in a pipe |
 """
 
 from typing import Final
 
+from pressmark.api.cli import closed_pipe
 from pressmark.compression import errors as compression
 from pressmark.registry import errors as registry
 
@@ -25,6 +27,7 @@ REFUSED: Final = 4
 STORE: Final = 5
 STEP_FAILED: Final = 6
 INTERRUPTED: Final = 130
+CLOSED_PIPE: Final = closed_pipe.STATUS
 
 # The first class that fits decides, so a subclass stands before its parent.
 _BY_ERROR: Final[tuple[tuple[type[registry.PressmarkError], int], ...]] = (

@@ -1,12 +1,15 @@
-"""What a terminal gets and a pipe does not: bars with the time left, on standard error alone."""
+"""What a terminal gets and a pipe does not, and what happens when a pipe is closed."""
 
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pressmark.api.cli import exit_codes
 
 PRESSMARK = (sys.executable, "-c", "from pressmark.api.cli import main; main()")
 
@@ -53,3 +56,34 @@ def test_bars_go_to_a_terminal_on_standard_error_alone(chain: Path, command: str
     )
     assert piped.stderr == b""
     assert piped.stdout.count(b"\n") == printed.count(b"\n")
+
+
+COMMANDS = (["ls"], ["ls", "--json"], ["query"], ["--help"], ["run", "--help"], ["nonsense"])
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_closed_pipe_is_no_answer_and_no_error(chain: Path, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        ran = subprocess.run(
+            [*PRESSMARK, *arguments],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            env=environment(chain),
+            check=False,
+        )
+    if arguments == ["nonsense"]:
+        assert ran.returncode == exit_codes.USAGE  # told on standard error, which is read
+    else:
+        assert (ran.returncode, ran.stderr) == (exit_codes.CLOSED_PIPE, b"")
+
+
+def test_a_pipe_that_is_closed_half_way(chain: Path) -> None:
+    query = ["query", "SELECT * { ?s ?p ?o }", "--json"]  # more than a pipe holds
+    command = shlex.join([*PRESSMARK, *query])
+    script = f"{command} | head -c 1; echo ${{PIPESTATUS[0]}}"
+    ran = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environment(chain), check=True
+    )
+    assert (ran.stdout, ran.stderr) == ("[141\n", "")
