@@ -80,9 +80,13 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"is not JSON: {error}", file=file.name) from error
+        raise ModelFileError(
+            f"is not JSON: {error}", "the file is damaged; fetch it again", file=file.name
+        ) from error
     if not isinstance(found, dict):
-        raise ModelFileError("is not a JSON object", file=file.name)
+        raise ModelFileError(
+            "is not a JSON object", "the file is damaged; fetch it again", file=file.name
+        )
     return found
 
 
@@ -183,11 +187,16 @@ class Architecture:
             if target is None:
                 continue
             if target in bound:
-                raise ModelFileError(f"is the same parameter as {bound[target]}", tensor=name)
+                raise ModelFileError(
+                    f"is the same parameter as {bound[target]}",
+                    "keep one of the two tensors",
+                    tensor=name,
+                )
             if shape != self.shapes[target]:
                 raise ModelFileError(
                     f"has the shape {list(shape)}, but {CONFIG_FILE} makes it "
                     f"{list(self.shapes[target])}",
+                    "config.json and weights do not belong together; fetch both again",
                     tensor=name,
                 )
             bound[target] = name
@@ -330,7 +339,9 @@ def _require_plausible_depth(said: Mapping[str, Any], limit: int) -> None:
             _require_plausible_depth(value, limit)
         elif _DEPTH.search(key) and isinstance(value, int | float) and value > limit:
             raise ModelFileError(
-                f"{key!r} is {value}, more than there are tensors", file=CONFIG_FILE
+                f"{key!r} is {value}, more than there are tensors",
+                "config.json and weights do not belong together; fetch both again",
+                file=CONFIG_FILE,
             )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,10 +47,12 @@ from pressmark.compression.tensors import (
     METADATA,
     SafetensorsWriter,
     TensorFiles,
-    is_finite,
+    require_finite,
 )
+from pressmark.registry.progress import SILENT, Progress
 
 GENERATION_FILE: Final = "generation_config.json"
+_INDEX_HINT: Final = "index and weights do not belong together; fetch both again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +77,18 @@ class Checkpoint:
     bound: Mapping[str, str]
 
     @classmethod
-    def open(cls, folder: Path | str) -> Checkpoint:
+    def open(cls, folder: Path | str, exclude: Sequence[str] = ()) -> Checkpoint:
         """Opens and validates a folder. Reads headers only, no tensor.
+
+        Args:
+            folder: The folder.
+            exclude: Patterns (`fnmatch`) of file names that are no part of the checkpoint.
 
         Raises:
             ModelFileError: Naming the file and the tensor that is wrong, and what to do.
         """
         folder = Path(folder)
-        files = list_files(folder)
+        files = list_files(folder, exclude)
         plan = Plan.read(folder)
         weights = weight_files(files)
         _require_matching_names(plan, weights)
@@ -143,20 +149,13 @@ class Checkpoint:
 
         return restore(self.tensors, name, packed, self.plan.quantization)
 
-    def check_finite(self) -> None:
+    def check_finite(self, progress: Progress = SILENT) -> None:
         """Reads every tensor and refuses NaN and infinity; memory stays flat.
 
         Raises:
             ModelFileError: Naming the first tensor that holds one.
         """
-        for name in self.tensors:
-            if not is_finite(self.tensors.read(name)):
-                raise ModelFileError(
-                    "holds NaN or infinity",
-                    "the model is damaged; fetch it again",
-                    file=self.tensors.info(name).file.name,
-                    tensor=name,
-                )
+        require_finite(self.tensors, "the model is damaged; fetch it again", progress)
 
     def model(self, dtype: torch.dtype | None = None) -> nn.Module:
         """Loads the stock model with the plan applied, in evaluation mode, without gradients.
@@ -241,7 +240,9 @@ def _require_matching_names(plan: Plan, weights: Iterable[str]) -> None:
         if name.startswith(OWN_PREFIX) == plan.is_empty:
             need = "must not" if plan.is_empty else "must"
             raise ModelFileError(
-                f"{need} have the prefix {OWN_PREFIX!r} with this {PLAN_FILE}", file=name
+                f"{need} have the prefix {OWN_PREFIX!r} with this {PLAN_FILE}",
+                "plan and weights do not belong together; fetch or make both again",
+                file=name,
             )
 
 
@@ -252,10 +253,14 @@ def _check_index(files: Mapping[str, Path], tensors: TensorFiles) -> None:
     said = weight_map(files[name])
     for tensor, file in said.items():
         if tensor not in tensors or tensors.info(tensor).file.name != file:
-            raise ModelFileError(f"is not in {file} as the index says", file=name, tensor=tensor)
+            raise ModelFileError(
+                f"is not in {file} as the index says", _INDEX_HINT, file=name, tensor=tensor
+            )
     for tensor in tensors:
         if tensor not in said:
-            raise ModelFileError("is stored but not in the index", file=name, tensor=tensor)
+            raise ModelFileError(
+                "is stored but not in the index", _INDEX_HINT, file=name, tensor=tensor
+            )
 
 
 class CheckpointWriter:

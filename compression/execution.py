@@ -23,6 +23,7 @@ from pressmark.compression.errors import CompressionError
 from pressmark.compression.measuring import Meter
 from pressmark.compression.progress import StepLog
 from pressmark.compression.step import Context, Evidence, Inputs, Output, Produced, Progress, Step
+from pressmark.compression.tensors import TensorFiles, require_finite
 from pressmark.registry.ids import utc_now
 from pressmark.registry.occurrences import Costs
 
@@ -66,7 +67,7 @@ def execute(
     def call(context: Context) -> Output:
         before = _states(inputs.folders)
         output = step.apply(inputs, context)
-        _refuse_bad_output(step, output, workdir)
+        _refuse_bad_output(step, output, workdir, context.progress)
         for role, state in _states(inputs.folders).items():
             if state != before[role]:
                 raise CompressionError(f"step {step.name} changed its input '{role}'")
@@ -131,7 +132,7 @@ def _conditions(conditions: Conditions) -> Iterator[None]:
             np.random.set_state(states[1])
 
 
-def _refuse_bad_output(step: Step, output: Output, workdir: Path) -> None:
+def _refuse_bad_output(step: Step, output: Output, workdir: Path, progress: Progress) -> None:
     for measurement in output.measurements:
         if not math.isfinite(measurement.value):
             raise CompressionError(
@@ -139,12 +140,12 @@ def _refuse_bad_output(step: Step, output: Output, workdir: Path) -> None:
                 "a result that is no number cannot be recorded",
             )
     if step.produces is not None:
-        _refuse_bad_folder(step, output.folder, workdir)
+        _refuse_bad_weights(step, _made_folder(step, output.folder, workdir), progress)
     elif output.folder is not None:
         raise CompressionError(f"step {step.name} evaluates, so it must not make a folder")
 
 
-def _refuse_bad_folder(step: Step, folder: Path | None, workdir: Path) -> None:
+def _made_folder(step: Step, folder: Path | None, workdir: Path) -> Path:
     if folder is None or not folder.is_relative_to(workdir):
         raise CompressionError(
             f"step {step.name} put its output elsewhere", "a step writes into context.output"
@@ -153,6 +154,14 @@ def _refuse_bad_folder(step: Step, folder: Path | None, workdir: Path) -> None:
         raise CompressionError(f"step {step.name} left no file in its output folder")
     if link := next((path for path in folder.rglob("*") if path.is_symlink()), None):
         raise CompressionError(f"step {step.name} left a link in its output: {link.name}")
+    return folder
+
+
+def _refuse_bad_weights(step: Step, folder: Path, progress: Progress) -> None:
+    """A step may divide by zero or overflow: nothing that is not finite becomes an artifact."""
+    for file in sorted(folder.rglob("*.safetensors")):
+        hint = f"step {step.name} {step.version} made it; report that, with the step's parameters"
+        require_finite(TensorFiles([file]), hint, progress)
 
 
 def _states(folders: Mapping[str, Path]) -> dict[str, dict[Path, tuple[int, int]]]:

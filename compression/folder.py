@@ -32,6 +32,7 @@ _WEIGHT_SUFFIXES: Final = PICKLE_SUFFIXES | {
 }
 _PICKLE_MAGIC: Final = re.compile(rb"\x80[\x02-\x05]")
 _ZIP_MAGIC: Final = b"PK\x03\x04"
+_INDEX_HINT: Final = "fetch the index again, together with its weights"
 _IGNORED: Final = frozenset({".git", ".cache", ".huggingface", ".DS_Store", "__pycache__"})
 
 
@@ -69,7 +70,7 @@ def _checked(folder: Path, name: str) -> Path:
     path = folder / name
     real = _resolve(folder, path, name)
     if not stat.S_ISREG(real.stat().st_mode):
-        raise ModelFileError("is neither a file nor a folder", file=name)
+        raise ModelFileError("is neither a file nor a folder", "remove it", file=name)
     if path.suffix.lower() in PICKLE_SUFFIXES or _is_pickle(real):
         raise ModelFileError(
             "is a pickle, and loading a pickle runs whatever code it holds",
@@ -85,7 +86,9 @@ def _resolve(folder: Path, path: Path, name: str) -> Path:
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise ModelFileError("is a link that leads nowhere", file=name) from error
+        raise ModelFileError(
+            "is a link that leads nowhere", "fetch the model again, or remove the link", file=name
+        ) from error
     home = folder.resolve()
     if real.is_relative_to(home) and real.is_file():
         return real
@@ -168,10 +171,10 @@ def weight_map(index: Path) -> dict[str, str]:
     """
     found = read_json(index).get("weight_map")
     if not isinstance(found, dict) or not found:
-        raise ModelFileError("has no 'weight_map'", file=index.name)
+        raise ModelFileError("has no 'weight_map'", _INDEX_HINT, file=index.name)
     for tensor, name in found.items():
         if not isinstance(name, str):
-            raise ModelFileError(f"maps to {name!r}", file=index.name, tensor=tensor)
+            raise ModelFileError(f"maps to {name!r}", _INDEX_HINT, file=index.name, tensor=tensor)
     return found
 
 
@@ -181,7 +184,9 @@ def _indexed(files: Mapping[str, Path], index: str, name: str) -> str:
             f"is named by {index} but is not in the folder", "fetch the missing shard", file=name
         )
     if not name.endswith(".safetensors"):
-        raise ModelFileError(f"is named by {index} but is no safetensors file", file=name)
+        raise ModelFileError(
+            f"is named by {index} but is no safetensors file", _INDEX_HINT, file=name
+        )
     return name
 
 

@@ -2,7 +2,7 @@
 
 The source is a local model folder (also a snapshot in the Hugging Face hub cache, whose files are
 links), a GGUF file, or a hub id. Nothing is changed and nothing is trusted: pickles, links out of
-the folder, damaged files and weights that are not finite are refused before anything is kept.
+the folder, damaged files and weights that are not finite are refused before anything is recorded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
@@ -32,9 +32,11 @@ from pressmark.compression.step import (
     Inputs,
     Output,
     Produced,
+    Progress,
     Step,
     Workload,
 )
+from pressmark.compression.tensors import SCANNING
 from pressmark.ontology.terms import PM
 
 HUB_PATTERNS: Final = (
@@ -53,10 +55,12 @@ class Source:
     """Where a model is taken from.
 
     Attributes:
+        path: The folder, or the GGUF file.
         files: The files to take, by the name that they get.
         revision: The commit of a hub repository; "" if there is none.
     """
 
+    path: Path
     files: Mapping[str, Path]
     revision: str = ""
 
@@ -79,15 +83,25 @@ class Import(Step):
     exclude: tuple[str, ...] = ()
     """Patterns of file names to leave out, e.g. "*.bin"."""
 
+    def preflight(self, progress: Progress) -> None:
+        """Reads the source completely, so that what must not be imported is no run at all.
+
+        Raises:
+            CompressionError: Naming the file and the tensor that is wrong.
+        """
+        found = self.locate()
+        files = found.files.items()
+        for name, file in progress.track(files, len(files), "looking at the files"):
+            _require_published_digest(file, name)
+        validate(found.path, self.exclude, progress)
+
     def apply(self, inputs: Inputs, context: Context) -> Output:  # noqa: ARG002 - it has none
-        """Copies the files, then checks the copy."""
+        """Copies the files. `preflight` has read the source, `check` reads the copy."""
         found = self.locate()
         for name in context.progress.track(found.files, len(found.files), "copying"):
             target = context.output / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found.files[name], target)
-            _require_published_digest(found.files[name], target, name)
-        validate(context.output)
         facts: dict[str, str | int | float | bool] = {"importedFrom": self.source}
         facts["parameterCount"] = _parameter_count(context.output)
         if found.revision:
@@ -98,13 +112,13 @@ class Import(Step):
         self,
         inputs: Inputs,  # noqa: ARG002 - it has none
         output: Produced,
-        context: Context,  # noqa: ARG002 - it is quick
+        context: Context,
     ) -> Evidence:
         """Validates the stored files again, and compares them with the source if it still is there.
 
         A source that has changed since is no contradiction: it is not what was imported.
         """
-        claims = [_valid(output.folder)]
+        claims = [_valid(output.folder, context.progress)]
         try:
             now = self.locate().files
         except CompressionError:
@@ -130,12 +144,12 @@ class Import(Step):
         """
         path = Path(self.source).expanduser()
         if path.is_file():
-            return Source({path.name: path.resolve()})
+            return _single_file(path)
         if path.is_dir():
-            return Source(list_files(path, self.exclude), snapshot_revision(path))
+            return Source(path, list_files(path, self.exclude), snapshot_revision(path))
         if _HUB_ID.fullmatch(self.source):
             folder = fetch(self.source, self.revision)
-            return Source(list_files(folder, self.exclude), snapshot_revision(folder))
+            return Source(folder, list_files(folder, self.exclude), snapshot_revision(folder))
         raise ModelFileError(
             f"there is nothing at {self.source}",
             "give a model folder, a .gguf file, or a hub id such as org/model",
@@ -180,26 +194,49 @@ def snapshot_revision(folder: Path) -> str:
     return real.name if is_snapshot else ""
 
 
-def validate(folder: Path) -> None:
-    """Refuses a folder that holds neither a sound checkpoint nor one sound GGUF file.
+def validate(path: Path, exclude: Sequence[str], progress: Progress) -> None:
+    """Refuses what is neither a sound checkpoint nor one sound GGUF file; reads every byte.
+
+    Args:
+        path: A folder, or a GGUF file.
+        exclude: Patterns of names in the folder that do not count.
+        progress: Where a person watches.
 
     Raises:
         ModelFileError: Naming the file and the tensor.
     """
-    files = list_files(folder)
-    ggufs = [name for name in files if name.endswith(".gguf")]
-    if ggufs and CONFIG_FILE not in files:
-        if len(ggufs) > 1:
-            raise ModelFileError(
-                f"the folder holds several GGUF files: {', '.join(ggufs)}", "import one of them"
-            )
-        _require_finite_blocks(GgufFile.open(files[ggufs[0]]))
+    gguf = path if path.is_file() else _gguf(list_files(path, exclude))
+    if gguf is None:
+        Checkpoint.open(path, exclude).check_finite(progress)
     else:
-        Checkpoint.open(folder).check_finite()
+        _require_finite_blocks(GgufFile.open(gguf), progress)
 
 
-def _require_finite_blocks(source: GgufFile) -> None:
-    for name, tensor in source.tensors.items():
+def _gguf(files: Mapping[str, Path]) -> Path | None:
+    """The GGUF file of a folder that is not a checkpoint."""
+    found = [name for name in files if name.endswith(".gguf")]
+    if not found or CONFIG_FILE in files:
+        return None
+    if len(found) > 1:
+        raise ModelFileError(
+            f"the folder holds several GGUF files: {', '.join(found)}", "import one of them"
+        )
+    return files[found[0]]
+
+
+def _single_file(path: Path) -> Source:
+    if path.suffix != ".gguf":
+        raise ModelFileError(
+            "is neither a model folder nor a GGUF file",
+            "give the folder that it lies in",
+            file=path.name,
+        )
+    return Source(path, {path.name: path.resolve()})
+
+
+def _require_finite_blocks(source: GgufFile, progress: Progress) -> None:
+    tensors = source.tensors.items()
+    for name, tensor in progress.track(tensors, len(tensors), SCANNING):
         if tensor.kind in FORMATS and not all(_finite(source, name)):
             raise ModelFileError(
                 "holds NaN or infinity",
@@ -218,16 +255,16 @@ def _finite(source: GgufFile, name: str) -> Iterator[bool]:
 
 
 def _parameter_count(folder: Path) -> int:
-    if (folder / CONFIG_FILE).exists():
+    gguf = _gguf(list_files(folder))
+    if gguf is None:
         return Checkpoint.open(folder).parameter_count
-    source = GgufFile.open(next(folder.glob("*.gguf")))
-    return sum(tensor.count for tensor in source.tensors.values())
+    return sum(tensor.count for tensor in GgufFile.open(gguf).tensors.values())
 
 
-def _valid(folder: Path) -> Claim:
+def _valid(folder: Path, progress: Progress) -> Claim:
     text = "the files are complete, consistent and finite, and none can run code"
     try:
-        validate(folder)
+        validate(folder, (), progress)
     except ModelFileError as error:
         return Claim(text, False, error.message)
     return Claim(text, True)
@@ -237,15 +274,15 @@ def _same(one: Path, other: Path) -> bool:
     return one.stat().st_size == other.stat().st_size and _sha256(one) == _sha256(other)
 
 
-def _require_published_digest(source: Path, copy: Path, name: str) -> None:
+def _require_published_digest(file: Path, name: str) -> None:
     """A blob of the hub cache is named by the digest that the hub published: it must have it."""
-    if source.parent.name != "blobs":
+    if file.parent.name != "blobs":
         return
-    published = source.name
+    published = file.name
     if re.fullmatch(r"[0-9a-f]{64}", published):
-        digest = _sha256(copy)
+        digest = _sha256(file)
     elif re.fullmatch(r"[0-9a-f]{40}", published):
-        data = copy.read_bytes()
+        data = file.read_bytes()
         digest = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
     else:
         return

@@ -84,7 +84,9 @@ def _refuse_hostile(text: str, file: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise RecipeError(f"nested deeper than {MAX_DEPTH}", file=file, line=line)
+            raise RecipeError(
+                f"nested deeper than {MAX_DEPTH}", "a recipe is flat", file=file, line=line
+            )
 
 
 def _syntax_error(error: yaml.YAMLError, file: str) -> RecipeError:
@@ -113,7 +115,9 @@ def _mapping(
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
-            raise RecipeError("a key must be plain text", file=file, line=line)
+            raise RecipeError(
+                "a key must be plain text", "write the key as one word", file=file, line=line
+            )
         key = str(key_node.value)
         if key in found:
             first = lines[(*path, key)]

@@ -254,7 +254,8 @@ def _read(path: Path) -> bytes:
 
 def _validated(document: Document) -> _RecipeFile:
     if not isinstance(document.data, dict):
-        raise document.error("a recipe is a table with 'name' and 'steps'", ())
+        hint = f"begin with a packaged one: {', '.join(packaged_recipes())}"
+        raise document.error("a recipe is a table with 'name' and 'steps'", (), hint)
     try:
         return _RecipeFile.model_validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
@@ -275,7 +276,7 @@ def _refusal(
         return document.error(f"'{key}' is missing", path[:-1], f"add '{key}:'")
     message = first["msg"].removeprefix("Value error, ")
     found = "" if isinstance(first["input"], dict | list) else f", not {first['input']!r}"
-    return document.error(f"{key}: {message}{found}", path)
+    return document.error(f"{key}: {message}{found}", path, "correct the value in the recipe")
 
 
 def _keys(path: marked_yaml.Path) -> Iterable[str]:
@@ -304,7 +305,9 @@ class _Planner:
 
     def plan(self) -> Iterator[PlannedStep]:
         if PREVIOUS in self.artifacts:
-            raise self.document.error("'previous' is a reserved name", ("inputs", PREVIOUS))
+            raise self.document.error(
+                "'previous' is a reserved name", ("inputs", PREVIOUS), "give the input another name"
+            )
         for position, item in enumerate(self.read.steps):
             yield from self._expand(position, item, self._step(position, item))
 
@@ -402,7 +405,9 @@ class _Planner:
 
     def _claim(self, name: str, path: marked_yaml.Path) -> None:
         if name == PREVIOUS:
-            raise self.document.error("'previous' is a reserved name", path)
+            raise self.document.error(
+                "'previous' is a reserved name", path, "give this step another 'name:'"
+            )
         if name in self.taken:
             raise self.document.error(
                 f"the name '{name}' is taken, in line {self.taken[name]} already",

@@ -122,7 +122,7 @@ class Runner:
         seed: int | None = None,
         resume: NamedNode | None = None,
     ) -> RunResult:
-        """Runs a recipe to its end.
+        """Runs a recipe to its end. What is refused before the first step is not recorded.
 
         Args:
             recipe: What to do.
@@ -132,6 +132,7 @@ class Runner:
 
         Raises:
             RecipeError: An input is missing or unknown, or a data set shares text with another.
+            ModelFileError: What the recipe imports is damaged or hostile.
             StepFailedError: A step raised; it and the run are recorded as failed.
             StepRefutedError: A check contradicts its step; recorded, and the run has failed.
             RunAbortedError: Ctrl-C; the run can be resumed.
@@ -141,10 +142,9 @@ class Runner:
         bound = bind_inputs(self.registry, recipe, inputs or {})
         datasets = load_data(recipe)
         refuse_seen_text(self.registry, recipe, bound, datasets)
-        for planned in recipe.steps:  # what cannot be recorded is refused before it is done
-            encode_parameters(planned.step)
-        iri = new_iri()
         conditions = Conditions(recipe.seed if seed is None else seed, self.threads)
+        self._preflight(recipe, conditions, resume)
+        iri = new_iri()
         with working_folder(self.registry, iri) as folder:
             opened = self.recorder.open_run(
                 recipe, [artifact.iri for artifact in bound.values()], conditions, resume, iri
@@ -195,6 +195,19 @@ class Runner:
             name: NamedNode(iri.value) for name, iri in zip(recipe.inputs, given, strict=True)
         }
         return self.run(recipe, inputs, seed=int(rows[0]["seed"].value), resume=run)
+
+    def _preflight(self, recipe: Recipe, conditions: Conditions, resume: NamedNode | None) -> None:
+        """Refuses what cannot be done or recorded before anything is done and recorded."""
+        continues = frozenset() if resume is None else continued_runs(self.registry, resume)
+        for planned in recipe.steps:
+            step = planned.step
+            encode_parameters(step)
+            # A finished import is taken over by a resume: its source may be gone by then.
+            known = not step.roles and find_reusable(
+                self.registry, step, key_of(step, {}, None, conditions.seed), continues
+            )
+            if not known:
+                step.preflight(self.progress)
 
     def _refuse_resuming(self, run: NamedNode) -> None:
         state = run_state(self.registry, run)

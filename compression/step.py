@@ -312,6 +312,13 @@ class Step(BaseModel):
     needs_data: ClassVar[DataRole | None] = None
     """What the step does with a data set, if it needs one."""
 
+    def preflight(self, progress: Progress) -> None:
+        """Refuses what it would take from outside the registry, before a run is recorded.
+
+        Inputs and data sets are looked at by the runner: a step that reads nothing else has nothing
+        to do here.
+        """
+
     def apply(self, inputs: Inputs, context: Context) -> Output:
         """Does the work: reads `inputs`, writes into `context.output`, says what it made."""
         raise NotImplementedError(f"step {self.name} does not implement apply")

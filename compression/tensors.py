@@ -26,6 +26,7 @@ from torch import Tensor
 from pressmark.compression.errors import ModelFileError
 from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.layout import Header, TensorSpan, read_header_file
+from pressmark.registry.progress import SILENT, Progress
 
 DTYPES: Final[Mapping[str, torch.dtype]] = MappingProxyType(
     {
@@ -52,6 +53,9 @@ its writer puts later ones first, which also keeps every tensor aligned."""
 
 METADATA: Final[Mapping[str, str]] = MappingProxyType({"format": "pt"})
 """What stock transformers wants to find in a file's header."""
+
+SCANNING: Final = "looking for NaN"
+"""What a person reads while every weight is looked at."""
 
 _CODES: Final = {dtype: code for code, dtype in DTYPES.items()}
 _RANK: Final = {code: rank for rank, code in enumerate(DTYPES)}
@@ -183,7 +187,10 @@ def map_tensor(info: TensorInfo) -> Tensor:
     with info.file.open("rb") as stream:
         if os.fstat(stream.fileno()).st_size < info.offset + info.size:
             raise ModelFileError(
-                "was cut since it was opened", file=info.file.name, tensor=info.name
+                "was cut since it was opened",
+                "nobody may write to a model folder while it is read; start again",
+                file=info.file.name,
+                tensor=info.name,
             )
         length = info.offset + info.size - start
         view = mmap.mmap(stream.fileno(), length, access=mmap.ACCESS_COPY, offset=start)
@@ -215,6 +222,23 @@ def is_finite(tensor: Tensor) -> bool:
     flat = tensor.reshape(-1)
     starts = range(0, flat.numel(), _SCAN_ELEMENTS)
     return all(_piece_is_finite(flat[start : start + _SCAN_ELEMENTS]) for start in starts)
+
+
+def require_finite(tensors: TensorFiles, hint: str, progress: Progress = SILENT) -> None:
+    """Reads every tensor and refuses NaN and infinity; memory stays flat.
+
+    Args:
+        tensors: What to read.
+        hint: What to do about a tensor that holds one.
+        progress: Is told of each tensor.
+
+    Raises:
+        ModelFileError: Naming the first tensor that holds one, and its file.
+    """
+    for name in progress.track(tensors, len(tensors), SCANNING):
+        if not is_finite(tensors.read(name)):
+            file = tensors.info(name).file.name
+            raise ModelFileError("holds NaN or infinity", hint, file=file, tensor=name)
 
 
 def _piece_is_finite(piece: Tensor) -> bool:

@@ -41,11 +41,9 @@ def import_model(
         The artifact.
 
     Raises:
-        ModelFileError: The source is nowhere, or must not be imported; nothing was recorded.
-        StepFailedError: Its files turned out to be damaged; the failed run is recorded.
+        CompressionError: The source is nowhere, damaged or hostile; nothing was recorded.
     """
     step = Import(source=str(source), revision=revision, license=license)
-    step.locate()  # what is nowhere or must not be imported is no run that could be resumed
     return Runner(registry, **options).run(Recipe.single(step, name=name)).artifacts[name]
 
 

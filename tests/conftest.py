@@ -1,13 +1,17 @@
 """What tests of several packages share."""
 
+import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pressmark.api.cli import main
 from pressmark.api.packaged_model import GEMMA_3_270M, fetch
 
 TINY: dict[str, dict[str, Any]] = {
@@ -47,6 +51,40 @@ COMMON: dict[str, Any] = {
 
 
 CACHE = Path(__file__).parents[1] / ".cache"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and its exit status."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs `pressmark ARGUMENTS` in this process."""
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["pressmark", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 0
+        printed = capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -134,8 +172,6 @@ GGUF_NAMES = {"llama": "llama", "qwen2": "qwen2", "gemma3_text": "gemma3"}
 
 
 def write_gguf(file: Path, folder: Path, architecture: str, kind: str) -> None:
-    import json
-
     import numpy as np
     from gguf import GGMLQuantizationType, GGUFWriter, get_tensor_name_map
     from gguf.constants import MODEL_ARCH_NAMES

@@ -88,7 +88,7 @@ class GgufFile:
         """
         with path.open("rb") as stream:
             if stream.read(4) != MAGIC:
-                raise ModelFileError("is no GGUF file", file=path.name)
+                raise _damaged(path, "is no GGUF file")
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
                 return _Tables(path, view).read()
 
@@ -112,6 +112,11 @@ class GgufFile:
         return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
+def _damaged(path: Path, problem: str, tensor: str | None = None) -> ModelFileError:
+    hint = "the file is damaged or of a newer format; fetch it again, or in another format"
+    return ModelFileError(problem, hint, file=path.name, tensor=tensor)
+
+
 class _Tables:
     """A cursor over the head of the file; every read is checked against the end."""
 
@@ -123,22 +128,20 @@ class _Tables:
     def read(self) -> GgufFile:
         version = self._scalar("I")
         if version not in _VERSIONS:
-            raise ModelFileError(
-                f"is GGUF version {version}; 2 and 3 are read", file=self.path.name
-            )
+            raise _damaged(self.path, f"is GGUF version {version}; 2 and 3 are read")
         tensors, entries = self._count(24), self._count(12)
         metadata: dict[str, Any] = {}
         for _ in range(entries):
             key = self._string()
             if key in metadata:
-                raise ModelFileError(f"has the metadata key {key!r} twice", file=self.path.name)
+                raise _damaged(self.path, f"has the metadata key {key!r} twice")
             metadata[key] = self._value(self._scalar("I"))
         table = [self._entry() for _ in range(tensors)]
         return GgufFile(self.path, metadata, self._placed(table, metadata))
 
     def _take(self, count: int) -> bytes:
         if self.at + count > len(self.view):
-            raise ModelFileError("is truncated: its tables do not fit", file=self.path.name)
+            raise _damaged(self.path, "is truncated: its tables do not fit")
         self.at += count
         return self.view[self.at - count : self.at]
 
@@ -149,16 +152,14 @@ class _Tables:
         """A number of things that take at least so many bytes each."""
         count = int(self._scalar("Q"))
         if count * least > len(self.view) - self.at:
-            raise ModelFileError(f"claims {count} entries, more than fit", file=self.path.name)
+            raise _damaged(self.path, f"claims {count} entries, more than fit")
         return count
 
     def _string(self) -> str:
         try:
             return self._take(self._count(1)).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ModelFileError(
-                f"holds text that is not UTF-8: {error}", file=self.path.name
-            ) from error
+            raise _damaged(self.path, f"holds text that is not UTF-8: {error}") from error
 
     def _value(self, kind: int, depth: int = 0) -> Any:
         if kind in _SCALARS:
@@ -167,7 +168,7 @@ class _Tables:
             return self._string()
         if kind == _ARRAY and depth == 0:
             return self._array(self._scalar("I"))
-        raise ModelFileError(f"has metadata of the unknown type {kind}", file=self.path.name)
+        raise _damaged(self.path, f"has metadata of the unknown type {kind}")
 
     def _array(self, kind: int) -> tuple[Any, ...]:
         if kind in _SCALARS:
@@ -180,16 +181,16 @@ class _Tables:
     def _entry(self) -> GgufTensor:
         name, dimensions = self._string(), self._scalar("I")
         if not 1 <= dimensions <= _MAX_DIMENSIONS:
-            raise ModelFileError(f"has {dimensions} dimensions", file=self.path.name, tensor=name)
+            raise _damaged(self.path, f"has {dimensions} dimensions", tensor=name)
         shape = tuple(int(self._scalar("Q")) for _ in range(dimensions))[::-1]
         number, offset = self._scalar("I"), self._scalar("Q")
         if number not in _kinds():
-            raise ModelFileError(f"has the unknown type {number}", file=self.path.name, tensor=name)
+            raise _damaged(self.path, f"has the unknown type {number}", tensor=name)
         kind, block = _kinds()[number]
         if shape[-1] % block[0] or not prod(shape):
-            raise ModelFileError(
+            raise _damaged(
+                self.path,
                 f"of shape {list(shape)} is not made of blocks of {block[0]}",
-                file=self.path.name,
                 tensor=name,
             )
         size = prod(shape) // block[0] * block[1]
@@ -201,14 +202,14 @@ class _Tables:
         """Turns offsets into places in the file, and checks that tensors lie apart."""
         alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
         if type(alignment) is not int or alignment < 1 or alignment % 8:
-            raise ModelFileError(f"has the alignment {alignment!r}", file=self.path.name)
+            raise _damaged(self.path, f"has the alignment {alignment!r}")
         start = end = -(-self.at // alignment) * alignment
         placed: dict[str, GgufTensor] = {}
         for tensor in sorted(table, key=lambda tensor: tensor.offset):
             place = start + tensor.offset
             problem = self._misplaced(tensor, placed, place, end)
             if problem:
-                raise ModelFileError(problem, file=self.path.name, tensor=tensor.name)
+                raise _damaged(self.path, problem, tensor=tensor.name)
             end = place + tensor.size
             placed[tensor.name] = GgufTensor(
                 tensor.name, tensor.kind, tensor.shape, tensor.block, place, tensor.size

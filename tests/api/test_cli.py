@@ -46,27 +46,6 @@ def test_ls_lists_newest_first(cli, registry) -> None:
     assert "checked" in cli("ls").out
 
 
-@pytest.mark.parametrize("defect", ["missing", "pickle", "link-out"])
-def test_a_source_that_must_not_be_imported_leaves_no_trace(
-    cli, registry, tmp_path, defect
-) -> None:
-    source = tmp_path / "source"
-    if defect != "missing":
-        source.mkdir()
-        (source / "config.json").write_text("{}")
-    if defect == "pickle":
-        (source / "pytorch_model.bin").write_bytes(b"\x80\x02}q\x00.")
-    if defect == "link-out":
-        (tmp_path / "secret").write_text("secret")
-        (source / "model.safetensors").symlink_to(tmp_path / "secret")
-    before, blobs = cli("head", "--json").json, sorted((registry / "blobs").rglob("*"))
-    ran = cli("import", source)
-    assert ran.code == exit_codes.REFUSED
-    assert "resume" not in ran.err
-    assert cli("head", "--json").json == before
-    assert sorted((registry / "blobs").rglob("*")) == blobs
-
-
 def test_ls_runs(cli, registry) -> None:
     assert cli("ls", "--runs").out.count("succeeded") == 2
 
@@ -244,15 +223,6 @@ def test_run_dry_run_and_resume_refusal(cli, registry, tmp_path) -> None:
     assert "half" in cli("ls").out
     run = cli("ls", "--runs", "--json").json[0]["run"]
     assert cli("run", "--resume", run).code == exit_codes.REFUSED
-
-
-def test_a_recipe_with_an_unknown_step_names_line_and_suggestion(cli, registry, tmp_path) -> None:
-    recipe = tmp_path / "typo.yaml"
-    recipe.write_text("name: typo\ninputs:\n  base:\nsteps:\n  - step: prune/wandaa\n")
-    ran = cli("run", recipe, "--input", "base")
-    assert ran.code == exit_codes.REFUSED
-    assert "typo.yaml:5" in ran.err
-    assert "prune/wanda" in ran.err
 
 
 def test_every_command_has_help_with_an_example(cli) -> None:

@@ -36,6 +36,7 @@ def run(workdir: Path, source: Path | str, **parameters: Any) -> tuple[Output, C
     workdir.mkdir()
     context = Context(workdir, Quiet())
     step = Import.parse({"source": str(source), **parameters})
+    step.preflight(context.progress)
     return step.apply(Inputs({}), context), context, step
 
 

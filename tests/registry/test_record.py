@@ -1,6 +1,8 @@
 """Canonical bytes, identifiers, shared descriptions, records made elsewhere."""
 
 import hashlib
+import json
+import socket
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -20,6 +22,7 @@ from pressmark.registry.record import (
     moment,
     record_from_rdf,
 )
+from pressmark.registry.registry import Registry
 
 GRAPH = NamedNode("urn:uuid:g")
 NODES = st.sampled_from([NamedNode(f"urn:uuid:{name}") for name in "abc"])
@@ -141,10 +144,17 @@ def test_the_parts_of_a_description_count_for_its_name() -> None:
     assert other.iri != recipe.iri
 
 
-def test_a_remote_json_ld_context_is_never_fetched() -> None:
-    document = b'{"@context": "http://127.0.0.1:9/context.jsonld", "@id": "urn:uuid:a"}'
-    with pytest.raises(InvalidInputError, match="never fetched"):
-        record_from_rdf(document, RdfFormat.JSON_LD)
+def test_a_remote_json_ld_context_is_never_fetched(tmp_path: Path) -> None:
+    with Registry.create(tmp_path) as registry, socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/context.jsonld"
+        document = json.dumps({"@context": url, "@id": "urn:uuid:a", "@graph": []}).encode()
+        with pytest.raises(InvalidInputError, match="write the context into the document"):
+            registry.commit(record_from_rdf(document, RdfFormat.JSON_LD))
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            server.accept()
+        assert len(registry.journal) == 0
+        assert list(registry.blobs.digests()) == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ lines tell which good record it spoils, and which shapes that must break, and no
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,7 +15,10 @@ from pyoxigraph import NamedNode, Quad, RdfFormat, Store, Triple
 from pressmark.ontology import shapes
 from pressmark.ontology.terms import PREFIXES, PROV, RDF, SH
 from pressmark.registry import descriptions
+from pressmark.registry.errors import RecordRefusedError
+from pressmark.registry.fsck import fsck
 from pressmark.registry.record import Record
+from pressmark.registry.registry import Registry
 from pressmark.registry.validation import Validator
 
 Rebuild: TypeAlias = Callable[[NamedNode, list[Triple]], Record]
@@ -55,6 +58,7 @@ class World:
         other_run, self.open_run = history.run(), history.run()
         later = history.step(self.open_run, "prune/wanda", base)
         other_recipe = descriptions.recipe("another", "9" * 64, ["x", "prune/wanda"])
+        self.past = {record.digest for record in history.records}
         self.store = history.store()
         self.store.extend(other_recipe.quads)
         (step,) = self._objects(base, PROV.wasGeneratedBy)
@@ -159,6 +163,39 @@ def test_the_records_that_are_spoilt_are_good(world, rebuild, kind: str) -> None
     record = world.record(kind)
     assert Validator().validate(record, world.store) == ()
     assert spoil(record, "INSERT DATA { }", rebuild) == Record(record.bundle, record.nquads)
+
+
+@pytest.fixture(scope="module")
+def stored(world, tmp_path_factory) -> Iterator[Registry]:
+    """The world's past in a real registry; the files that it names have no bytes."""
+    past = [*world.history.records]
+    with Registry.create(tmp_path_factory.mktemp("hostile") / "registry") as registry:
+        with registry.writing():
+            for record in past:
+                if record.digest in world.past:
+                    registry.commit(record)
+        yield registry
+
+
+def test_a_refused_record_leaves_nothing_behind(world, stored, rebuild) -> None:
+    """Two generations of one artifact, a cycle of derivations, and whatever else is wrong."""
+    before = contents(stored)
+    for path in FILES:
+        record, expected = read(path, world, rebuild)
+        with pytest.raises(RecordRefusedError) as refused:
+            stored.commit(record)
+        assert expected <= {violation.shape for violation in refused.value.violations}, path.stem
+        assert all(str(violation) in str(refused.value) for violation in refused.value.violations)
+        assert (stored.root / "journal").read_bytes() == before[0], path.stem
+    assert contents(stored) == before
+
+
+def contents(registry: Registry) -> tuple[object, ...]:
+    """All bytes and statements of a registry, and what is wrong with them."""
+    graph = registry.graph()
+    quads = {quad for name in graph.graphs() for quad in graph.quads(name)}
+    journal = (registry.root / "journal").read_bytes()
+    return journal, set(registry.blobs.digests()), quads, fsck(registry)
 
 
 def test_no_constraint_is_without_a_record_that_breaks_it() -> None:

@@ -4,8 +4,11 @@ import random
 import time
 from pathlib import Path
 
+import torch
 from pydantic import Field
+from safetensors.torch import save_file
 
+from pressmark.compression.errors import ModelFileError
 from pressmark.compression.step import (
     Claim,
     Context,
@@ -14,6 +17,7 @@ from pressmark.compression.step import (
     Measurement,
     Output,
     Produced,
+    Progress,
     Step,
 )
 from pressmark.ontology.terms import PM
@@ -196,3 +200,24 @@ class NotANumber(Append):
     def apply(self, inputs: Inputs, context: Context) -> Output:
         made = super().apply(inputs, context)
         return Output(made.folder, (Measurement("loss", float("nan")),))
+
+
+class Overflow(Append):
+    """Writes a weight that is infinite."""
+
+    name = "example/overflow"
+
+    def apply(self, inputs: Inputs, context: Context) -> Output:
+        weights = {"w": torch.tensor([1.0, 2.0]) / torch.tensor([1.0, 0.0])}
+        save_file(weights, context.output / "model.safetensors")
+        return super().apply(inputs, context)
+
+
+class Door(Bring):
+    """Takes only what begins with a capital letter."""
+
+    name = "example/door"
+
+    def preflight(self, progress: Progress) -> None:
+        if not Path(self.source).read_text()[0].isupper():
+            raise ModelFileError("begins small", "begin with a capital", file=self.source)

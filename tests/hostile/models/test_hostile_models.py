@@ -1,8 +1,8 @@
 """Spoilt model folders: each is refused with an error that names the file and the tensor.
 
 Every defect is a function of that name which spoils a good folder; `REFUSED` says what the error
-must tell. Nothing may be executed, nothing outside the folder may be read, and an import leaves
-no output behind.
+must tell. Nothing may be executed, nothing outside the folder may be read, and an import that is
+refused leaves the registry as it was.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from safetensors.torch import load_file, save_file
 
 from pressmark.compression.checkpoint import Checkpoint
 from pressmark.compression.errors import ModelFileError
-from pressmark.compression.importer import Import
-from pressmark.compression.step import Context, Inputs
 
 Defect = Callable[[Path], None]
 
@@ -358,27 +356,12 @@ NOT_IMPORTED: dict[Defect, str] = REFUSED | {
 }
 
 
-class Quiet:
-    def track(self, iterable: Any, total: int | None = None, label: str = "") -> Any:
-        return iter(iterable)
-
-    def log(self, text: str) -> None:
-        pass
-
-
-def run_import(source: Path, workdir: Path) -> None:
-    workdir.mkdir()
-    Import.parse({"source": str(source)}).apply(Inputs({}), Context(workdir, Quiet()))
-
-
 @pytest.mark.parametrize("defect", NOT_IMPORTED, ids=named)
-def test_import_refuses(folder: Path, tmp_path: Path, defect: Defect) -> None:
+def test_import_refuses(folder: Path, refused: Callable[..., str], defect: Defect) -> None:
     defect(folder)
-    with pytest.raises(ModelFileError) as refused:
-        run_import(folder, tmp_path / "work")
-    assert NOT_IMPORTED[defect] in str(refused.value)
+    error = refused("import", folder, "--name", "hostile")
+    assert NOT_IMPORTED[defect] in error
     assert not (folder / RAN).exists()
-    assert not (tmp_path / "work" / "output" / RAN).exists()
 
 
 def magic_is_wrong(data: bytearray) -> None:
@@ -467,14 +450,24 @@ GGUF_REFUSED: dict[Callable[[bytearray], None], str] = {
 
 @pytest.mark.parametrize("defect", GGUF_REFUSED, ids=named)
 def test_import_refuses_gguf(
-    tiny_gguf: Callable[..., Path], tmp_path: Path, defect: Callable[[bytearray], None]
+    tiny_gguf: Callable[..., Path],
+    tmp_path: Path,
+    refused: Callable[..., str],
+    defect: Callable[[bytearray], None],
 ) -> None:
     good = tiny_gguf("llama")
     data = bytearray(good.read_bytes())
     defect(data)
     bad = tmp_path / good.name
     bad.write_bytes(data)
-    with pytest.raises(ModelFileError) as refused:
-        run_import(bad, tmp_path / "work")
-    assert GGUF_REFUSED[defect] in str(refused.value)
-    assert good.name in str(refused.value)
+    error = refused("import", bad, "--name", "hostile")
+    assert GGUF_REFUSED[defect] in error
+    assert good.name in error
+
+
+def test_what_is_no_model_is_not_imported(tmp_path: Path, refused: Callable[..., str]) -> None:
+    file = tmp_path / "model.pt"
+    file.write_bytes(pickle.dumps(Bomb(tmp_path)))
+    assert "model.pt: is neither a model folder nor a GGUF file" in refused("import", file)
+    assert "there is nothing at" in refused("import", tmp_path / "missing")
+    assert not (tmp_path / RAN).exists()
