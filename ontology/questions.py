@@ -3,6 +3,7 @@
 Each ``queries/*.rq`` begins with comments that say what it answers and what it wants to know::
 
     # QUESTION: Which artifacts was this one made from, back to the base model?
+    # GROUP: lineage
     # PARAMETER artifact: IRI of the artifact.
 
 and names every parameter once in its pattern as ``VALUES ?artifact { UNDEF }``. That is valid
@@ -16,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from pyoxigraph import Literal, NamedNode
 
@@ -25,7 +26,13 @@ from pressmark import ontology
 Term: TypeAlias = NamedNode | Literal
 Value: TypeAlias = Term | Sequence[Term]
 
-_COMMENT = re.compile(r"^# (QUESTION|PARAMETER (?P<name>\w+)|NOTE): (?P<text>.+)$")
+INTERNAL: Final = "internal"
+"""The group of what commands and reports ask, and nobody else."""
+
+GROUPS: Final = ("lineage", "artifacts", "quality", "evidence", "operations", INTERNAL)
+"""What questions are about, in the order in which they are listed."""
+
+_COMMENT = re.compile(r"^# (QUESTION|GROUP|PARAMETER (?P<name>\w+)|NOTE): (?P<text>.+)$")
 _CONTINUED = re.compile(r"^#   (?P<text>\S.*)$")
 _SLOT = re.compile(r"VALUES \?(?P<name>\w+) \{ UNDEF \}")
 _COLUMNS = re.compile(r"^SELECT (?:DISTINCT )?(?P<columns>.+?)\s*WHERE\b", re.S | re.M)
@@ -40,12 +47,14 @@ class Question:
         question: What it answers, in words.
         parameters: Each parameter's name and meaning.
         text: The SPARQL text, comments included.
+        group: What it is about: one of `GROUPS`; "internal" where the query names none.
     """
 
     name: str
     question: str
     parameters: tuple[tuple[str, str], ...]
     text: str
+    group: str = INTERNAL
 
     def bind(self, **values: Value) -> str:
         """Gives the query with terms in place of parameters; see `bind`."""
@@ -101,7 +110,8 @@ def question(name: str) -> Question:
     entries = list(_comments(text))
     words = " ".join(said for kind, _, said in entries if kind == "QUESTION")
     parameters = tuple((name, said) for kind, name, said in entries if kind == "PARAMETER")
-    return Question(name, words, parameters, text)
+    group = next((said for kind, _, said in entries if kind == "GROUP"), INTERNAL)
+    return Question(name, words, parameters, text, group)
 
 
 def questions() -> tuple[Question, ...]:

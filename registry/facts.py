@@ -13,6 +13,7 @@ from pressmark.registry.occurrences import Scalar
 _VALUES: Final[Mapping[str, Callable[[str], Scalar]]] = {
     "integer": int,
     "double": float,
+    "decimal": float,  # what SPARQL's AVG gives
     "boolean": lambda text: text == "true",
 }
 _SHORT_DIGITS: Final = 8

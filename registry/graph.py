@@ -22,6 +22,7 @@ from pyoxigraph import (
     NamedNode,
     Quad,
     QueryBoolean,
+    QueryResultsFormat,
     QueryTriples,
     RdfFormat,
     Store,
@@ -59,6 +60,17 @@ class GraphReader(Protocol):
 
         Raises:
             InvalidInputError: The query is malformed, or is an update.
+        """
+
+    def query_as(self, sparql: str, media_type: str) -> bytes:
+        """Answers a SPARQL query in a format of the W3C, written by the engine itself.
+
+        Args:
+            sparql: As for `query`.
+            media_type: Such as "application/sparql-results+json".
+
+        Raises:
+            InvalidInputError: The query is malformed, or the format cannot hold its answer.
         """
 
     def match(
@@ -155,7 +167,27 @@ class EmbeddedGraph:
                 names = [variable.value for variable in answer.variables]
                 return [_row(names, solution) for solution in answer]
         except (SyntaxError, ValueError) as error:
-            raise InvalidInputError(f"The SPARQL query cannot be answered: {error}") from error
+            raise _unanswered(error) from error
+
+    def query_as(self, sparql: str, media_type: str) -> bytes:
+        """Answers a SPARQL query in a format of the W3C; see `GraphReader`."""
+        try:
+            with _failures_named(self.path):
+                answer = self.store.query(sparql, use_default_graph_as_union=True)
+                if isinstance(answer, QueryTriples):
+                    graphs = RdfFormat.from_media_type(media_type)
+                    written = answer.serialize(format=graphs) if graphs else None
+                else:
+                    results = QueryResultsFormat.from_media_type(media_type)
+                    written = answer.serialize(format=results) if results else None
+        except (SyntaxError, ValueError) as error:
+            raise _unanswered(error) from error
+        if written is None:
+            raise InvalidInputError(
+                f"{media_type} cannot hold the answer to this query",
+                "CONSTRUCT and DESCRIBE give a graph, SELECT and ASK do not: choose another format",
+            )
+        return written
 
     def match(
         self,
@@ -214,6 +246,13 @@ class EmbeddedGraph:
     def close(self) -> None:
         """Lets go of the store. The folder is free when no answer is being read any more."""
         self._store = None
+
+
+def _unanswered(error: Exception) -> InvalidInputError:
+    return InvalidInputError(
+        f"the SPARQL query cannot be answered: {error}",
+        "mend the query where it says; pressmark query lists questions that are ready",
+    )
 
 
 def _row(names: list[str], solution: object) -> Row:

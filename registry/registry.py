@@ -9,11 +9,11 @@ extended, it is brought up to date from the journal and the bundles when it is o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypeVar
 
 from pyoxigraph import NamedNode, Triple
 
@@ -43,6 +43,8 @@ from pressmark.registry.record import Record
 DEFAULT_WAIT: Final = 10.0
 
 _ATTEMPTS: Final = 5
+
+Answered = TypeVar("Answered")
 
 
 class RecordValidator(Protocol):
@@ -252,7 +254,7 @@ class Registry:
             bound = bind(text, **parameters)
         except KeyError as error:
             raise InvalidInputError(f"{query_name}.rq: {error.args[0]}.") from None
-        answer = self._ask(bound)
+        answer = self._ask(lambda graph: graph.query(bound))
         if isinstance(answer, bool):
             raise InvalidInputError(f"The query {query_name} asks for a truth value, not for rows.")
         return [row for row in answer if not isinstance(row, Triple)]
@@ -265,7 +267,15 @@ class Registry:
         Raises:
             InvalidInputError: It is malformed or an update.
         """
-        return self._ask(text)
+        return self._ask(lambda graph: graph.query(text))
+
+    def sparql_as(self, text: str, media_type: str) -> bytes:
+        """Runs any SPARQL query like `sparql`, and gives its answer in a format of the W3C.
+
+        Raises:
+            InvalidInputError: It is malformed or an update, or the format cannot hold its answer.
+        """
+        return self._ask(lambda graph: graph.query_as(text, media_type))
 
     def graph(self) -> GraphReader:
         """What this handle sees of the graph now: the open graph in a session, else a snapshot.
@@ -308,13 +318,13 @@ class Registry:
 
     # ------------------------------------------------------------------ inside
 
-    def _ask(self, text: str) -> Answer:
+    def _ask(self, ask: Callable[[GraphReader], Answered]) -> Answered:
         for _ in range(_ATTEMPTS):
             try:
-                return self.graph().query(text)
+                return ask(self.graph())
             except ClosedGraphError:  # by another thread, which has just finished writing
                 continue
-        return self.graph().query(text)
+        return ask(self.graph())
 
     def _announce_versions(self) -> None:
         """Says in the configuration that records of newer shapes follow."""

@@ -213,17 +213,20 @@ def _described(one: ArtifactSummary) -> str:
 
 def _not_found(registry: Reader, name: str) -> PressmarkError:
     names = [row["name"].value for row in registry.rows("artifact_names")]
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    if close:
-        hint = f"Did you mean {' or '.join(map(repr, close))}?"
-    elif names:
-        hint = "`pressmark ls` lists what there is; `pressmark where FILE` looks up a file."
+    if names:
+        others = "pressmark ls lists what there is; pressmark where FILE looks up a file"
+        hint = alike(name, names) or others
     else:
-        hint = "The registry is empty: `pressmark import MODEL` begins a history."
+        hint = "the registry is empty: pressmark import MODEL begins a history"
     return NotFoundError(
-        f"Nothing here is called {name!r}: no alias, file, artifact name, UUID or digest fits.",
-        hint,
+        f"nothing here is called {name!r}: no alias, file, artifact name, UUID or digest fits", hint
     )
+
+
+def alike(name: str, known: Iterable[str]) -> str:
+    """A question whether a name that is spelt alike was meant; "" where none is."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def _listed(texts: Iterable[str]) -> str:

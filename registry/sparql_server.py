@@ -45,11 +45,24 @@ class SparqlServerGraph:
 
     def query(self, sparql: str) -> Answer:
         """Answers a SPARQL query over the union of all named graphs; see `GraphReader`."""
-        url = f"{self.query_url}{'&' if '?' in self.query_url else '?'}union-default-graph"
-        kind, body = self._post(url, "application/sparql-query", sparql, _ACCEPT)
+        kind, body = self._queried(sparql, _ACCEPT)
         if kind == "application/n-triples":
             return [quad.triple for quad in parse(body, format=RdfFormat.N_TRIPLES)]
         return _answer(json.loads(body))
+
+    def query_as(self, sparql: str, media_type: str) -> bytes:
+        """Answers a SPARQL query in a format of the W3C; see `GraphReader`."""
+        kind, body = self._queried(sparql, media_type)
+        if kind != media_type:
+            raise InvalidInputError(
+                f"the graph server gave {kind} instead of {media_type}",
+                "CONSTRUCT and DESCRIBE give a graph, SELECT and ASK do not: choose another format",
+            )
+        return body
+
+    def _queried(self, sparql: str, accept: str) -> tuple[str, bytes]:
+        url = f"{self.query_url}{'&' if '?' in self.query_url else '?'}union-default-graph"
+        return self._post(url, "application/sparql-query", sparql, accept)
 
     def match(
         self,

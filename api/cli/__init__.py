@@ -3,6 +3,7 @@
 import sys
 
 from pressmark.api.cli import (
+    ask,
     browse,
     closed_pipe,
     curate,
@@ -18,7 +19,7 @@ from pressmark.registry.errors import PressmarkError
 
 __all__ = ["main"]
 
-for _group in (make, browse, trust, curate, store, demo):
+for _group in (make, browse, ask, trust, curate, store, demo):
     _group.add_to(app)
 
 

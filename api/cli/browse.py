@@ -1,25 +1,22 @@
-"""Commands that look: ls, show, where, get, lineage, diff, query, report."""
+"""Commands that look: ls, show, where, get, lineage, diff, report."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pyoxigraph import Literal, NamedNode
 
 from pressmark.api.cli import exit_codes, render
 from pressmark.api.cli.app import ArtifactName, Json, opened
-from pressmark.api.cli.output import print_json, stderr, stdout, table
+from pressmark.api.cli.output import print_json, stderr, stdout
 from pressmark.api.cli.progress import RichProgress
-from pressmark.ontology import questions
 from pressmark.registry import lineage as lineages
 from pressmark.registry import search, transfer, views
 from pressmark.registry.errors import InvalidInputError
-from pressmark.registry.registry import Registry
 
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
-    for command in (ls, show, where, get, lineage, diff, query, report):
+    for command in (ls, show, where, get, lineage, diff, report):
         app.command()(command)
 
 
@@ -132,63 +129,6 @@ def diff(
     one, two = (search.resolve(registry, name) for name in (artifact, other))
     found = compare(registry, one, two)
     print_json(found) if json else print_difference(found)
-
-
-def query(
-    context: typer.Context,
-    name: Annotated[
-        str | None, typer.Argument(help="A packaged question, a .rq file or SPARQL text.")
-    ] = None,
-    values: Annotated[
-        list[str] | None,
-        typer.Argument(help="Parameters of a packaged question.", metavar="NAME=VALUE"),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Ask a packaged question, or any SPARQL query; without a name: list the questions.
-
-    Example: pressmark query ancestors artifact=prod
-    """
-    if name is None:
-        listed = [
-            (q.name, q.question, ", ".join(p for p, _ in q.parameters))
-            for q in questions.questions()
-        ]
-        print_json(listed) if json else table(("name", "question", "parameters"), listed)
-        return
-    registry = opened(context)
-    text = _query_text(name)
-    if text is not None:
-        answer = registry.sparql(text)
-    else:
-        answer = registry.rows(name, **_bound(registry, name, values or []))
-    print_json(answer) if json else render.answer(answer)
-
-
-def _query_text(name: str) -> str | None:
-    """SPARQL text given as such or in a file; None for the name of a packaged question."""
-    if name.endswith(".rq"):
-        return Path(name).read_text(encoding="utf-8")
-    return name if "{" in name else None
-
-
-def _bound(registry: Registry, name: str, values: list[str]) -> dict[str, NamedNode | Literal]:
-    """The terms for a packaged question's parameters; artifacts may be given by any name."""
-    try:
-        known = dict(questions.question(name).parameters)
-    except KeyError as error:
-        raise InvalidInputError(str(error.args[0]), "pressmark query lists the questions") from None
-    bound: dict[str, NamedNode | Literal] = {}
-    for text in values:
-        key, _, value = text.partition("=")
-        if key not in known:
-            raise InvalidInputError(
-                f"the question {name} has no parameter '{key}'",
-                f"it has: {', '.join(f'{k} ({v})' for k, v in known.items()) or 'none'}",
-            )
-        is_iri = known[key].startswith("IRI")
-        bound[key] = render.named(registry, value) if is_iri else Literal(value)
-    return bound
 
 
 def report(

@@ -6,18 +6,20 @@ that `pressmark ls --json | jq` always reads clean JSON.
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from pyoxigraph import Literal, NamedNode
-from rich.console import Console
+from pyoxigraph import Literal, NamedNode, Triple
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
 from pressmark.registry.errors import PressmarkError
+from pressmark.registry.facts import scalar
 
 WIDE = 10_000
 """Columns where there is no terminal: a pipe or a file should not cut cells."""
@@ -36,12 +38,24 @@ ASSURANCE_STYLES = {
 }
 
 
+Cell: TypeAlias = str | int | float | bool
+
+
 def plain(value: object) -> Any:
-    """A result as JSON values: dataclasses become objects, IRIs and paths become strings."""
+    """A result as JSON values: dataclasses become objects, IRIs and paths become strings.
+
+    A literal becomes a number or a truth value where it is one; a number that JSON has no word for
+    (infinity, NaN) stays text.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, NamedNode | Literal):
+    if isinstance(value, NamedNode):
         return value.value
+    if isinstance(value, Literal):
+        read = scalar(value)
+        return value.value if isinstance(read, float) and not math.isfinite(read) else read
+    if isinstance(value, Triple):
+        return {name: plain(getattr(value, name)) for name in ("subject", "predicate", "object")}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Enum):
@@ -75,7 +89,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
         title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
     )
     for column in columns:
-        shown.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+        # Folded where a terminal is narrow: half a digest is of no use.
+        justify: JustifyMethod = "right" if column.startswith(">") else "left"
+        shown.add_column(column.lstrip(">"), justify=justify, overflow="fold")
     for row in rows:
         shown.add_row(*(styled(cell) for cell in row))
     stdout.print(shown)

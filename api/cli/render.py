@@ -1,13 +1,16 @@
 """How results look in a terminal."""
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
-from pyoxigraph import NamedNode, Triple
+from pyoxigraph import NamedNode
 from rich.markup import escape
 from rich.tree import Tree
 
 from pressmark.api.cli.output import (
     ASSURANCE_STYLES,
+    Cell,
     human_bytes,
     human_seconds,
     print_json,
@@ -15,15 +18,17 @@ from pressmark.api.cli.output import (
     styled,
     table,
 )
-from pressmark.ontology.terms import PM
-from pressmark.registry import search
-from pressmark.registry.errors import InvalidInputError, NotFoundError
+from pressmark.ontology.terms import PREFIXES
+from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.facts import ArtifactSummary, scalar, short_id
-from pressmark.registry.graph import Answer, Row
+from pressmark.registry.graph import Row
 from pressmark.registry.lineage import Edge, Lineage, assurance, assured
 from pressmark.registry.occurrences import Measurement, Scalar
 from pressmark.registry.registry import Registry
 from pressmark.registry.views import ActivityView, ArtifactView, WhereView
+
+_MINTED: Final = re.compile(r"urn:uuid:[0-9a-f-]{28}([0-9a-f]{8})")
+_CONTENT: Final = re.compile(r"(ni:///sha-256;[\w-]{8})[\w-]{35}")
 
 
 def artifacts(registry: Registry, found: Sequence[ArtifactSummary]) -> None:
@@ -61,7 +66,7 @@ def runs(registry: Registry, *, as_json: bool) -> None:
         print_json(rows)
         return
     columns = ("run", "startedAt", "recipeName", "status", "steps")
-    table(columns, [[_cell(row, column) for column in columns] for row in rows])
+    table(columns, [[cell(row, column) for column in columns] for row in rows])
 
 
 def artifact(registry: Registry, view: ArtifactView) -> None:
@@ -175,28 +180,26 @@ def _node_text(found: Lineage, iri: NamedNode) -> str:
     return f"[bold]{escape(one.name)}[/]{aliases} {facts}{retired}"
 
 
-def answer(found: Answer) -> None:
-    """The answer to a query: a truth value, rows, or triples."""
-    if isinstance(found, bool):
-        stdout.print("yes" if found else "no")
-        return
-    rows = [row for row in found if not isinstance(row, Triple)]
-    for triple in found:
-        if isinstance(triple, Triple):
-            stdout.print(f"{triple} .", markup=False)
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    if columns:
-        table(columns, [[_cell(row, column) for column in columns] for row in rows])
-
-
-def _cell(row: Row, column: str) -> Scalar:
-    """A value of an answer; terms of the vocabulary are shortened to `pm:Name`."""
+def cell(row: Row, column: str, *, full: bool = False) -> Cell:
+    """A value of an answer, its IRI shortened unless it is wanted in full."""
     if column not in row:
         return ""
-    value = scalar(row[column])
-    if isinstance(value, str) and value.startswith(PM.NAMESPACE):
-        return f"pm:{value.removeprefix(PM.NAMESPACE)}"
-    return value
+    term = row[column]
+    if full or not isinstance(term, NamedNode):
+        return scalar(term)
+    return short_iri(term.value)
+
+
+def short_iri(iri: str) -> str:
+    """An IRI as people read it: a prefix, or the digits that tell a UUID from its neighbours.
+
+    ``urn:uuid:01a21317-f315-7692-a2ab-66775f3a613d#usage-0`` is ``5f3a613d#usage-0``: the digits
+    that every command takes for a name.
+    """
+    for prefix, namespace in PREFIXES.items():
+        if iri.startswith(namespace):
+            return f"{prefix}:{iri.removeprefix(namespace)}"
+    return _CONTENT.sub(r"\1…", _MINTED.sub(r"\1", iri))
 
 
 def _print_numbers(measurements: Iterable[Measurement]) -> None:
@@ -228,13 +231,3 @@ def parameter(text: str) -> tuple[str, Scalar]:
         except ValueError:
             continue
     return name, value == "true" if value in ("true", "false") else value
-
-
-def named(registry: Registry, value: str) -> NamedNode:
-    """An IRI as it is, or the artifact that a name means."""
-    if value.startswith(("urn:uuid:", "ni:///")):
-        return NamedNode(value)
-    try:
-        return search.resolve(registry, value)
-    except NotFoundError as error:
-        raise NotFoundError(error.message, "give an IRI or the name of an artifact") from None

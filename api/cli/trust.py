@@ -11,8 +11,8 @@ from pressmark.api.cli.app import ArtifactName, Json, opened
 from pressmark.api.cli.output import human_seconds, print_json, stdout, table
 from pressmark.api.cli.progress import RichProgress
 from pressmark.registry import search
-from pressmark.registry import verify as verification
 from pressmark.registry.facts import short_id
+from pressmark.registry.verification import Verification
 
 if TYPE_CHECKING:
     from pressmark.compression.reproduce import Reproduction
@@ -42,6 +42,8 @@ def verify(
 
     Example: pressmark verify prod --deep
     """
+    from pressmark.registry import verify as verification
+
     registry = opened(context)
     if artifact is None:
         result = verification.verify_all(registry, kept_head=head, progress=RichProgress())
@@ -58,7 +60,7 @@ def verify(
         raise typer.Exit(exit_codes.ANSWER_IS_NO)
 
 
-def print_verification(result: verification.Verification) -> None:
+def print_verification(result: Verification) -> None:
     """Print each check with what it found."""
     rows = [(c.name, f"{c.examined:,}", "ok" if c.ok else "DAMAGED") for c in result.checks]
     table(("check", ">examined", "result"), rows)

@@ -45,7 +45,7 @@ def test_a_name_that_fits_several_is_refused_with_the_list(world: Any) -> None:
 
 
 def test_what_is_not_found_says_what_is_close(world: Any, reading: Any, new_history: Any) -> None:
-    with pytest.raises(NotFoundError, match="Did you mean 'staging'"):
+    with pytest.raises(NotFoundError, match="did you mean 'staging'"):
         resolve(world.reader, "stagin")
     with pytest.raises(NotFoundError, match="pressmark where"):
         resolve(world.reader, "zzzzzzzzzz")

@@ -68,8 +68,9 @@ class SparqlHandler(BaseHTTPRequestHandler):
             data = results.serialize(format=RdfFormat.N_TRIPLES) or b""
             self.answer(200, "application/n-triples", data)
         else:
-            data = results.serialize(format=QueryResultsFormat.JSON)
-            self.answer(200, "application/sparql-results+json", data)
+            kind = self.headers["Accept"].partition(",")[0]
+            form = QueryResultsFormat.from_media_type(kind) or QueryResultsFormat.JSON
+            self.answer(200, form.media_type, results.serialize(format=form))
 
     def answer(self, status: int, kind: str, data: bytes) -> None:
         self.send_response(status)
@@ -108,6 +109,22 @@ def graph(request: pytest.FixtureRequest, tmp_path: Path) -> GraphStore:
 def filled(graph: GraphStore) -> GraphStore:
     graph.extend(DATA)
     return graph
+
+
+def test_both_stores_answer_in_the_formats_of_the_w3c(filled: GraphStore) -> None:
+    query = f"SELECT ?o {{ {A} {P} ?o }} ORDER BY ?o"
+    found = filled.query(query)
+    assert isinstance(found, list)
+    lines = filled.query_as(query, "text/csv").decode().splitlines()
+    assert lines == ["o", *(row["o"].value for row in found)]  # type: ignore[index, union-attr]
+    assert b"true" in filled.query_as("ASK {}", "application/sparql-results+json")
+    construct = f"CONSTRUCT {{ ?s {P} {B} }} {{ ?s {P} {B} }}"
+    assert f"{A} {P} {B} ." in filled.query_as(construct, "application/n-triples").decode()
+    for text, kind in (("ASK {}", "application/n-triples"), (construct, "text/csv")):
+        with pytest.raises(InvalidInputError, match="choose another format"):
+            filled.query_as(text, kind)
+    with pytest.raises(InvalidInputError):
+        filled.query_as("SELECT nonsense", "text/csv")
 
 
 def test_both_stores_hold_what_they_were_given(filled: GraphStore) -> None:
