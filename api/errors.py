@@ -1,0 +1,93 @@
+"""What the interfaces raise on their own; everything else comes from the packages below.
+
+::
+
+    PressmarkError                  (pressmark.registry.errors)
+    └── RequestError                a request cannot be answered; carries its HTTP status
+        ├── MalformedQueryError     400  the query text is not SPARQL
+        ├── UnauthorizedError       401  nobody is known by this token
+        ├── ForbiddenError          403  somebody is known, but may not do this
+        ├── QueryRefusedError       403  it is SPARQL, but not of the kind that is answered
+        ├── NotAcceptableError      406  no format that the client accepts can be given
+        ├── TooLargeError           413  the query or the answer is over a limit
+        ├── UnsupportedMediaTypeError 415  the request's body has a type that is not read
+        ├── QueryTimeoutError       503  the query took too long, or too much memory
+        ├── BusyError               503  as many queries are running as may
+        └── WorkerError             500  a query worker ended for no reason of the query's
+"""
+
+from typing import ClassVar
+
+from pressmark.registry.errors import PressmarkError
+
+
+class RequestError(PressmarkError):
+    """A request that cannot be answered.
+
+    Attributes:
+        status: The HTTP status that says so (RFC 9110 section 15).
+        retry_after: Seconds after which trying again may help; None if it will not.
+    """
+
+    status: ClassVar[int] = 400
+    retry_after: ClassVar[int | None] = None
+
+
+class MalformedQueryError(RequestError):
+    """The query is not SPARQL 1.1."""
+
+
+class UnauthorizedError(RequestError):
+    """Nobody is known by the credentials given, or none were given."""
+
+    status = 401
+
+
+class ForbiddenError(RequestError):
+    """Whoever asks may not do this."""
+
+    status = 403
+
+
+class QueryRefusedError(RequestError):
+    """The query would write, or fetch from elsewhere."""
+
+    status = 403
+
+
+class NotAcceptableError(RequestError):
+    """Nothing that the client accepts can be given."""
+
+    status = 406
+
+
+class TooLargeError(RequestError):
+    """The query or its answer is larger than allowed."""
+
+    status = 413
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """The body has a media type that is not read here."""
+
+    status = 415
+
+
+class QueryTimeoutError(RequestError):
+    """The query needed more time or memory than it may have."""
+
+    status = 503
+    retry_after = 60
+
+
+class BusyError(RequestError):
+    """As many queries are running as may run at once."""
+
+    status = 503
+    retry_after = 1
+
+
+class WorkerError(RequestError):
+    """A query worker ended, and the query was not the reason."""
+
+    status = 500

@@ -1,0 +1,1 @@
+"""The HTTP service: REST, the SPARQL endpoint, jobs and web pages over one registry."""

@@ -1,0 +1,104 @@
+"""The service's own small database: what it must remember and what is no part of the history.
+
+Tokens, people's profiles, idempotency keys, uploads under way and refusals are kept in one SQLite
+file beside the registry, and can be erased; records never can.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pressmark.registry.errors import StoreVersionError
+
+#: Version of the tables, in SQLite's ``user_version``.
+SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE profile (
+    agent TEXT PRIMARY KEY,             -- the opaque identifier that records use
+    name TEXT NOT NULL,
+    email TEXT NOT NULL DEFAULT '',
+    subject TEXT UNIQUE                 -- issuer and subject of an OIDC identity
+) STRICT;
+CREATE TABLE token (
+    id TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,               -- SHA-256 of the secret
+    agent TEXT NOT NULL REFERENCES profile (agent) ON DELETE CASCADE,
+    scope TEXT NOT NULL,
+    label TEXT NOT NULL,
+    created TEXT NOT NULL,
+    expires TEXT,
+    revoked TEXT
+) STRICT;
+CREATE TABLE refusal (
+    at TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    method TEXT NOT NULL,
+    path TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+"""
+
+
+class Database:
+    """A SQLite file, made when it is missing. Any number of threads may use it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        StoreVersionError: Another release made it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        with self.transaction() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._make(connection)
+            elif version != SCHEMA_VERSION:
+                raise StoreVersionError(
+                    f"{path} has tables of version {version}; this release reads {SCHEMA_VERSION}.",
+                    "Use the release that made it, or move the file away: tokens are made again.",
+                )
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, which begins at once: committed at the end, undone by an exception."""
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """What a SELECT gives."""
+        return self._connection().execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Closes this thread's connection."""
+        if connection := getattr(self._local, "connection", None):
+            connection.close()
+            del self._local.connection
+
+    def _connection(self) -> sqlite3.Connection:
+        if not hasattr(self._local, "connection"):
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=10.0)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._local.connection = connection
+        return self._local.connection  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _make(connection: sqlite3.Connection) -> None:
+        for statement in _SCHEMA.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

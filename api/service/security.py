@@ -1,0 +1,71 @@
+"""Who is asking, and may they: bearer tokens in front of every route.
+
+Each route names the scope that it needs by depending on `needs`; a test goes through all of them.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from pressmark.api.errors import ForbiddenError, UnauthorizedError
+from pressmark.api.service.tokens import Principal, Scope, Tokens
+
+ANONYMOUS: Final = Principal("", Scope.READ)
+_BEARER = HTTPBearer(auto_error=False, description="A token from `pressmark token create`.")
+
+
+class Gate:
+    """Tells who is asking.
+
+    Args:
+        tokens: The tokens that are known.
+        anonymous: Whether anybody may read.
+    """
+
+    def __init__(self, tokens: Tokens, *, anonymous: bool = False) -> None:
+        self._tokens = tokens
+        self._anonymous = anonymous
+
+    def principal(self, token: str | None) -> Principal:
+        """Who a token stands for; without one, an anonymous reader where that is allowed.
+
+        Raises:
+            UnauthorizedError: Nobody.
+        """
+        if token:
+            return self._tokens.principal(token, datetime.now(UTC))
+        if self._anonymous:
+            return ANONYMOUS
+        raise UnauthorizedError(
+            "this service answers to those only whom it knows",
+            "send `Authorization: Bearer TOKEN`; `pressmark token create` makes one",
+        )
+
+
+def needs(scope: Scope) -> Callable[..., Principal]:
+    """A dependency that lets those pass who have a scope.
+
+    Raises:
+        UnauthorizedError: Nobody is known by the token.
+        ForbiddenError: Whoever it is has a smaller scope.
+    """
+
+    def check(
+        request: Request,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    ) -> Principal:
+        gate: Gate = request.app.state.gate
+        principal = gate.principal(credentials.credentials if credentials else None)
+        request.state.principal = principal
+        if principal.scope < scope:
+            raise ForbiddenError(
+                f"this needs the scope {scope.name.lower()}, the token has "
+                f"{principal.scope.name.lower()}",
+                "ask an administrator for a token with a larger scope",
+            )
+        return principal
+
+    return check

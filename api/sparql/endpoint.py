@@ -1,0 +1,174 @@
+"""The SPARQL 1.1 Protocol (query operation) and the Graph Store Protocol, both read-only.
+
+W3C Recommendations of 21 March 2013: "SPARQL 1.1 Protocol" section 2.1, "SPARQL 1.1 Graph Store
+HTTP Protocol" section 5.2, "SPARQL 1.1 Service Description".
+"""
+
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pyoxigraph import NamedNode
+
+from pressmark.api.errors import (
+    MalformedQueryError,
+    TooLargeError,
+    UnsupportedMediaTypeError,
+)
+from pressmark.api.sparql.description import service_description
+from pressmark.api.sparql.formats import GRAPHS, RESULTS, negotiate
+from pressmark.api.sparql.pool import Answer, QueryPool
+from pressmark.api.sparql.text import QueryText, read_query
+from pressmark.api.sparql.worker import Ask
+
+FORM: Final = "application/x-www-form-urlencoded"
+QUERY: Final = "application/sparql-query"
+_GRAPH_QUERY: Final = "CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }"
+
+Parameters = list[tuple[str, str]]
+
+
+def router(pool: QueryPool) -> APIRouter:
+    """The routes ``/sparql`` and ``/rdf-graph-store`` over a pool of workers."""
+    routes = APIRouter(tags=["sparql"])
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The answer", "content": {kind: {} for kind in (*RESULTS, *GRAPHS)}},
+        400: {"description": "The query is malformed"},
+        403: {"description": "The query would write, or ask elsewhere"},
+        406: {"description": "No acceptable format"},
+        413: {"description": "The query or its answer is too long"},
+        503: {"description": "The query took too long, or too many are running"},
+    }
+
+    @routes.get("/sparql", summary="Ask a query, or describe the service", responses=answers)
+    async def get(request: Request) -> Response:
+        parameters = _decoded(request.url.query.encode())
+        if not any(name == "query" for name, _ in parameters):
+            return _description(request)
+        return await _answered(pool, request, parameters)
+
+    @routes.post("/sparql", summary="Ask a query", responses=answers)
+    async def post(request: Request) -> Response:
+        body = await limited_body(request, 3 * pool.limits.query_bytes)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        parameters = _decoded(request.url.query.encode())
+        if kind == FORM:
+            parameters += _decoded(body)
+        elif kind == QUERY:
+            parameters.append(("query", _text(body)))
+        else:
+            raise UnsupportedMediaTypeError(
+                f"a query cannot be sent as {kind or 'nothing'}", f"send {QUERY} or {FORM}"
+            )
+        return await _answered(pool, request, parameters)
+
+    @routes.get("/rdf-graph-store", summary="One graph, or all", responses=answers)
+    async def graph(request: Request) -> Response:
+        return await _graph(pool, request)
+
+    return routes
+
+
+async def limited_body(request: Request, limit: int) -> bytes:
+    """Reads a request's body, but never more than a limit.
+
+    Raises:
+        TooLargeError: It is longer.
+    """
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise TooLargeError(f"this request may have a body of {limit:,} bytes")
+    return b"".join(parts)
+
+
+async def _answered(pool: QueryPool, request: Request, parameters: Parameters) -> Response:
+    query = read_query(_only(parameters, "query"))
+    offered = GRAPHS if query.form.gives_graph else RESULTS
+    kind = negotiate(request.headers.get("accept", ""), offered)
+    ask = _ask(pool, query, offered[kind], parameters)
+    answer = await run_in_threadpool(pool.answer, ask)
+    return _response(answer, kind)
+
+
+def _ask(pool: QueryPool, query: QueryText, format_name: str, parameters: Parameters) -> Ask:
+    """Section 2.1.4: the request's dataset, else the query's, else the union of all graphs."""
+    default = tuple(_graph_name(v) for n, v in parameters if n == "default-graph-uri")
+    named = tuple(_graph_name(v) for n, v in parameters if n == "named-graph-uri")
+    given = bool(default or named)
+    return Ask(
+        query.text,
+        format_name,
+        union=not given and not query.names_dataset,
+        default_graphs=default if given else None,
+        named_graphs=named if given else None,
+        max_bytes=pool.limits.answer_bytes,
+        max_rows=pool.limits.rows,
+    )
+
+
+async def _graph(pool: QueryPool, request: Request) -> Response:
+    parameters = _decoded(request.url.query.encode())
+    names = [name for name, _ in parameters]
+    if names not in (["graph"], ["default"]):
+        raise MalformedQueryError("name one graph: ?graph=IRI, or ?default for the union of all")
+    kind = negotiate(request.headers.get("accept", ""), GRAPHS)
+    chosen = (_graph_name(parameters[0][1]),) if names == ["graph"] else None
+    ask = Ask(
+        _GRAPH_QUERY,
+        GRAPHS[kind],
+        union=chosen is None,
+        default_graphs=chosen,
+        max_bytes=pool.limits.answer_bytes,
+    )
+    return _response(await run_in_threadpool(pool.answer, ask), kind)
+
+
+def _response(answer: Answer, kind: str) -> Response:
+    charset = "; charset=utf-8" if kind.startswith("text/") else ""
+    return Response(
+        answer.data,
+        headers={
+            "Content-Type": kind + charset,
+            "Vary": "Accept",
+            "Pressmark-Journal-Sequence": str(answer.sequence),
+        },
+    )
+
+
+def _description(request: Request) -> Response:
+    kind = negotiate(request.headers.get("accept", ""), GRAPHS)
+    endpoint = NamedNode(str(request.url.replace(query="", fragment="")))
+    data = service_description(endpoint, GRAPHS[kind])
+    return Response(data, media_type=kind, headers={"Vary": "Accept"})
+
+
+def _only(parameters: Parameters, name: str) -> str:
+    values = [value for key, value in parameters if key == name]
+    if len(values) != 1:
+        raise MalformedQueryError(f"send one query; {len(values)} were sent")
+    return values[0]
+
+
+def _decoded(encoded: bytes) -> Parameters:
+    try:
+        return parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise MalformedQueryError(f"the parameters are not UTF-8: {error}") from None
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedQueryError(f"the query is not UTF-8: {error}") from None
+
+
+def _graph_name(text: str) -> str:
+    try:
+        return NamedNode(text).value
+    except ValueError as error:
+        raise MalformedQueryError(f"{text!r} is not an IRI: {error}") from None

@@ -1,0 +1,223 @@
+"""Workers that answer queries, each in a process that is ended when it takes too long."""
+
+import json
+import os
+import queue
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from pressmark.api.errors import (
+    BusyError,
+    MalformedQueryError,
+    QueryTimeoutError,
+    RequestError,
+    TooLargeError,
+    WorkerError,
+)
+from pressmark.api.sparql.worker import Ask, Reply
+from pressmark.registry.errors import StoreDamagedError
+
+_CHUNK: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an untrusted query may use.
+
+    Attributes:
+        seconds: Wall-clock time of one query.
+        megabytes: Address space of a worker, about 300 of which it takes without a query.
+        query_bytes: Length of the query's text.
+        answer_bytes: Length of the serialised answer.
+        rows: Rows of a table.
+        workers: Queries that run at once.
+        wait: Seconds that a query waits for a free worker.
+    """
+
+    seconds: float = 10.0
+    megabytes: int = 2048
+    query_bytes: int = 100_000
+    answer_bytes: int = 32 << 20
+    rows: int = 100_000
+    workers: int = 2
+    wait: float = 5.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a query gave.
+
+    Attributes:
+        data: The answer in the format that was asked for.
+        sequence: The last journal entry that it knows of.
+    """
+
+    data: bytes
+    sequence: int
+
+
+class QueryPool:
+    """Answers untrusted queries. Any number of threads may ask.
+
+    A worker is started when it is needed first, and again after it was ended.
+
+    Args:
+        snapshots: The registry's folder of snapshots.
+        limits: What each query may use.
+    """
+
+    def __init__(self, snapshots: Path, limits: Limits) -> None:
+        self.limits = limits
+        self._snapshots = snapshots
+        self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
+        for _ in range(limits.workers):
+            self._idle.put(None)
+
+    def answer(self, ask: Ask) -> Answer:
+        """Answers one query.
+
+        Raises:
+            BusyError: All workers stayed busy.
+            TooLargeError: The query or its answer is too long.
+            MalformedQueryError: The engine cannot read the query.
+            QueryTimeoutError: It took too long, or too much memory.
+            StoreDamagedError: The graph cannot be read.
+        WorkerError: The worker ended by itself.
+        """
+        if len(ask.text.encode()) > self.limits.query_bytes:
+            raise TooLargeError(f"a query may have {self.limits.query_bytes:,} bytes")
+        with self._process() as process:
+            reply, data = process.ask(ask, self.limits.seconds)
+        if reply.outcome != "answered":
+            raise _error(reply)
+        return Answer(data, reply.sequence)
+
+    def close(self) -> None:
+        """Ends the workers that are idle; the others are ended as they finish."""
+        for _ in range(self.limits.workers):
+            if process := self._idle.get():
+                process.end()
+
+    @contextmanager
+    def _process(self) -> Iterator["_Process"]:
+        try:
+            process = self._idle.get(timeout=self.limits.wait)
+        except queue.Empty:
+            raise BusyError(
+                f"{self.limits.workers} queries are running already",
+                "try again in a moment",
+            ) from None
+        try:
+            if process is not None and not process.is_alive:
+                process.end()
+                process = None
+            process = process or _Process(self._snapshots, self.limits.megabytes)
+            yield process
+        finally:
+            self._idle.put(process)
+
+
+class _Process:
+    """A worker process and its pipes."""
+
+    def __init__(self, snapshots: Path, megabytes: int) -> None:
+        command = [sys.executable, "-P", "-m", "pressmark.api.sparql.worker"]
+        self._popen = subprocess.Popen(
+            [*command, str(snapshots), str(megabytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def ask(self, ask: Ask, seconds: float) -> tuple[Reply, bytes]:
+        deadline = time.monotonic() + seconds
+        try:
+            _pipe(self._popen.stdin).write(json.dumps(asdict(ask)).encode() + b"\n")
+            _pipe(self._popen.stdin).flush()
+            head, _, rest = self._read_until(b"\n", deadline)
+            reply = Reply(**json.loads(head))
+            return reply, self._read_count(rest, reply.length, deadline)
+        except (EOFError, BrokenPipeError):
+            self.end()
+            raise _crash(self._popen.returncode) from None
+        except BaseException:
+            self.end()  # an answer that nobody reads would be taken for the next one's
+            raise
+
+    def end(self) -> None:
+        self._popen.kill()
+        self._popen.wait()
+        _pipe(self._popen.stdin).close()
+        _pipe(self._popen.stdout).close()
+
+    def _read_until(self, mark: bytes, deadline: float) -> tuple[bytes, bytes, bytes]:
+        data = b""
+        while mark not in data:
+            data += self._read(deadline)
+        return data.partition(mark)
+
+    def _read_count(self, begun: bytes, count: int, deadline: float) -> bytes:
+        parts, rest = [begun], count - len(begun)
+        while rest > 0:
+            parts.append(self._read(deadline))
+            rest -= len(parts[-1])
+        return b"".join(parts)
+
+    def _read(self, deadline: float) -> bytes:
+        output = _pipe(self._popen.stdout)
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            if not selector.select(max(deadline - time.monotonic(), 0)):
+                raise QueryTimeoutError(
+                    "the query took longer than it may",
+                    "ask for less: fix a subject or a predicate, shorten paths, add LIMIT",
+                )
+        if not (data := os.read(output.fileno(), _CHUNK)):
+            raise EOFError
+        return data
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
+
+
+def _crash(returncode: int | None) -> RequestError:
+    if returncode == -signal.SIGSEGV:
+        return MalformedQueryError(
+            "the query is nested more deeply than the engine can read", "write it flatter"
+        )
+    if returncode in (-signal.SIGABRT, -signal.SIGKILL):
+        return _out_of_memory()
+    return WorkerError(f"the query worker ended with status {returncode}", "see the server's log")
+
+
+def _out_of_memory() -> QueryTimeoutError:
+    return QueryTimeoutError(
+        "the query needed more memory than it may have",
+        "ask for less: avoid ORDER BY and DISTINCT over everything, add LIMIT",
+    )
+
+
+def _error(reply: Reply) -> Exception:
+    match reply.outcome:
+        case "malformed":
+            return MalformedQueryError(f"the query cannot be read: {reply.detail}")
+        case "too-large":
+            return TooLargeError(reply.detail, "add LIMIT and OFFSET, or ask for less")
+        case "out-of-memory":
+            return _out_of_memory()
+        case _:
+            return StoreDamagedError(reply.detail, "run `pressmark reindex`")

@@ -1,0 +1,102 @@
+"""What can be told from a query's text before any engine sees it.
+
+The text is only split into tokens (SPARQL 1.1, section 19.8), never parsed: that is the engine's
+work. What must not happen does not rest on this: a worker cannot open a socket and sees a copy of
+the graph that nobody writes to (`pressmark.api.sparql.sandbox`). This is so that the answer to a
+query that asks for it is a clear refusal.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pressmark.api.errors import MalformedQueryError, QueryRefusedError
+
+_TOKEN = re.compile(
+    r"""(?P<skip> \s+ | \#[^\r\n]* )
+      | (?P<iri> <[^<>"{}|^`\\\x00-\x20]*> )
+      | (?P<string> \"{3}(?:\"{0,2}(?:[^"\\]|\\.))*\"{3} | '{3}(?:'{0,2}(?:[^'\\]|\\.))*'{3}
+                  | "(?:[^"\\\r\n]|\\.)*" | '(?:[^'\\\r\n]|\\.)*' )
+      | (?P<name> [?$]\w+ | @[\w-]+ | [\w.-]*:(?:[\w.:-]|%[0-9A-Fa-f]{2}|\\.)* )
+      | (?P<word> [A-Za-z]\w* )
+      | (?P<other> . )""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
+_UPDATES = frozenset(
+    {"INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH"}
+)
+
+
+class QueryForm(StrEnum):
+    """The four kinds of query (SPARQL 1.1, section 16)."""
+
+    SELECT = "SELECT"
+    ASK = "ASK"
+    CONSTRUCT = "CONSTRUCT"
+    DESCRIBE = "DESCRIBE"
+
+    @property
+    def gives_graph(self) -> bool:
+        """Whether the answer is a set of triples, not a table or a truth value."""
+        return self in (QueryForm.CONSTRUCT, QueryForm.DESCRIBE)
+
+
+@dataclass(frozen=True)
+class QueryText:
+    """A query, and what its words tell.
+
+    Attributes:
+        text: The query as it was given.
+        form: Its kind.
+        names_dataset: Whether it says by FROM which graphs it asks (section 13.2).
+    """
+
+    text: str
+    form: QueryForm
+    names_dataset: bool
+
+
+def read_query(text: str) -> QueryText:
+    """Tells what a query asks for, and refuses what is not answered here.
+
+    Raises:
+        QueryRefusedError: It is an update, or has a SERVICE clause.
+        MalformedQueryError: It has no query form at all.
+    """
+    words = list(_words(_without_escapes(text)))
+    form = next((word for word in words if word not in ("BASE", "PREFIX", "VERSION")), "")
+    if form in _UPDATES:
+        raise QueryRefusedError(
+            f"{form} changes data; this endpoint answers queries only",
+            "register artifacts and records through /v1 instead",
+        )
+    if "SERVICE" in words:
+        raise QueryRefusedError(
+            "SERVICE would ask another server; queries are answered from this registry alone",
+            "ask the other server yourself and join the answers",
+        )
+    if form not in QueryForm.__members__:
+        raise MalformedQueryError(
+            f"a query begins with SELECT, ASK, CONSTRUCT or DESCRIBE, not with {form!r}"
+            if form
+            else "the query is empty",
+            "see GET /v1/queries for questions that are ready to ask",
+        )
+    return QueryText(text, QueryForm(form), "FROM" in words)
+
+
+def _words(text: str) -> Iterator[str]:
+    """The keywords in upper case: bare words outside of strings, names, IRIs and comments."""
+    return (found["word"].upper() for found in _TOKEN.finditer(text) if found["word"])
+
+
+def _without_escapes(text: str) -> str:
+    # Code point escapes may stand anywhere, in keywords too (section 19.2).
+    return _ESCAPE.sub(_character, text)
+
+
+def _character(found: re.Match[str]) -> str:
+    point = int(found[1] or found[2], 16)
+    return chr(point) if point < 0x110000 else "\ufffd"
