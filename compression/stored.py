@@ -21,6 +21,7 @@ from pressmark.compression.data import DataSet
 from pressmark.compression.errors import CompressionError, DataSetError, NotReproducibleError
 from pressmark.compression.step import Progress, Step, step_class
 from pressmark.ontology.terms import PM
+from pressmark.registry import cache
 from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.errors import NotFoundError
 from pressmark.registry.facts import scalar
@@ -276,7 +277,7 @@ def materialise(
     for file in progress.track(files, len(files), label) if progress else files:
         target = folder.joinpath(*_safe_parts(file.name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        registry.blobs.materialise(file.sha256, target)
+        cache.materialise(registry.blobs, registry.root, file.sha256, target)
     return folder
 
 

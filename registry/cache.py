@@ -1,7 +1,8 @@
-"""A bounded folder of whole files, so that what is read often is put together once.
+"""A bounded folder of whole files, so that what is far away and read often is fetched once.
 
-It pays where blobs are far away, or where a file is only read: `FileCache.use` lends the cached
-file itself. A lent file must not be written to. That cannot be enforced (root ignores modes), so a
+Every command that reads a model needs its files whole: a step, its check, a re-run. Where blobs are
+kept at a URL, `materialise` fetches each file once. `FileCache.use` lends the cached file itself. A
+lent file must not be written to. That cannot be enforced (root ignores modes), so a
 file that was touched is noticed by its time and made anew, and `FileCache.copy`, which gives the
 file away, checks every byte.
 
@@ -24,10 +25,35 @@ from pressmark.registry import files
 from pressmark.registry.blobs import BlobStore
 from pressmark.registry.hashing import Lane, Ring
 from pressmark.registry.layout import object_key
+from pressmark.registry.storage import LocalStorage
+
+FOLDER: Final = "cache"
+"""Where a registry keeps its cache, in its own folder."""
+LIMIT: Final = 32 << 30
+"""Bytes that a registry's cache may hold."""
 
 _UNTOUCHED_NS: Final = 1_000_000_000
 _USE: Final = ".use"
 _FILL: Final = ".fill"
+
+
+def materialise(blobs: BlobStore, root: Path, digest: str, target: Path) -> None:
+    """Write a file of a registry, by way of its cache where its blobs are not on this machine.
+
+    Args:
+        blobs: The registry's blobs.
+        root: The registry's folder.
+        digest: Which file.
+        target: Where to; an existing file is replaced.
+
+    Raises:
+        BlobMissingError: It is not in the store.
+        BlobDamagedError: The store's bytes are damaged.
+    """
+    if isinstance(blobs.storage, LocalStorage):
+        blobs.materialise(digest, target)
+    else:
+        FileCache(root / FOLDER, LIMIT).copy(blobs, digest, target)
 
 
 class FileCache:

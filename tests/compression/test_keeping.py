@@ -11,8 +11,9 @@ from pressmark.compression.recipe import Recipe
 from pressmark.compression.recording import Recorder
 from pressmark.compression.reproduce import reproduce
 from pressmark.compression.runner import Runner
-from pressmark.compression.stored import load_step
+from pressmark.compression.stored import lineage, load_artifact, load_step
 from pressmark.registry.gc import gc
+from pressmark.registry.layout import object_key
 from pressmark.registry.lifecycle import retire
 from pressmark.registry.registry import Registry
 from pressmark.registry.transfer import push
@@ -88,3 +89,24 @@ def test_a_run_is_resumed_in_a_copy_of_the_registry(lab, tmp_path) -> None:
         with pytest.raises(StepFailedError) as again:
             Runner(copy).resume(NamedNode(run))
         assert again.value.hint.rpartition(" ")[2] != run
+
+
+def test_what_is_far_away_is_fetched_once(shared_lab, shouted, tmp_path, monkeypatch) -> None:
+    joined = shouted.artifacts["joined"]
+    with Registry.create(tmp_path / "far", blobs="memory://fetched-once") as far:
+        push(shared_lab.registry, far, joined)
+        assert check(far, joined).holds
+        storage, asked = far.blobs.storage, []
+        fetch = storage.open
+        monkeypatch.setattr(storage, "open", lambda key: asked.append(key) or fetch(key))
+        assert check(far, joined).holds
+        files = [
+            file.sha256 for iri in lineage(far, joined) for file in load_artifact(far, iri).files
+        ]
+        assert files
+        assert not {object_key(sha256) for sha256 in files} & set(asked)
+        for cached in (far.root / "cache").glob("?" * 64):
+            cached.chmod(0o644)
+            cached.write_bytes(b"somebody wrote here")
+        assert check(far, joined).holds
+    assert not (shared_lab.registry.root / "cache").exists()
