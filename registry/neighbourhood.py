@@ -6,9 +6,9 @@ result is the same as if the whole store had been validated with the record in i
 "incremental = full", is held by a property test.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from pyoxigraph import Literal, NamedNode, Quad, Store
 
@@ -17,8 +17,11 @@ from pressmark.ontology.terms import PM, PROV
 JOURNAL_GRAPH: Final = NamedNode("urn:pressmark:journal")
 """The graph of what is derived from the journal; it belongs to no record."""
 
+Statement: TypeAlias = tuple[object, object, object]
+"""Subject, predicate and object."""
+
 _MINTED: Final = ("urn:uuid:", "ni:///sha-256;")
-_INVERSE: Final = {
+_INVERSE: Final[Mapping[object, tuple[NamedNode, ...]]] = {
     PROV.entity: (PROV.invalidated,),
     PROV.invalidated: (PROV.invalidated, PROV.entity),
     PM.isStepOf: (PM.closes,),
@@ -57,29 +60,24 @@ class StoreReader:
         return self.store.quads_for_pattern(subject, predicate, object_, graph)
 
 
-def neighbours(quads: Iterable[Quad], graph: GraphReader) -> list[Quad]:
+def neighbours(statements: Iterable[Statement], graph: GraphReader) -> list[Quad]:
     """Collect what the store knows that can matter for these new statements.
 
     Args:
-        quads: The record's statements.
+        statements: The record's statements.
         graph: The store without them.
     """
-    statements = list(quads)
-    stated = {quad.subject for quad in statements}
-    wanted = set(_minted(quad.object for quad in statements)) - stated
-    for predicate, node in _inverse_questions(statements):
-        found = graph.match(predicate=predicate, object_=node)
-        wanted.update(_minted(old.subject for old in found))
-    return [quad for node in wanted - stated for quad in out_edges(node, graph)]
-
-
-def _inverse_questions(quads: Iterable[Quad]) -> set[tuple[NamedNode, NamedNode]]:
-    return {
-        (predicate, quad.object)
-        for quad in quads
-        if isinstance(quad.object, NamedNode)
-        for predicate in _INVERSE.get(quad.predicate, ())
-    }
+    stated: set[object] = set()
+    values: set[object] = set()
+    inverse: set[tuple[NamedNode, NamedNode]] = set()
+    for subject, predicate, value in statements:
+        stated.add(subject)
+        if isinstance(value, NamedNode):
+            values.add(value)
+            inverse.update((asked, value) for asked in _INVERSE.get(predicate, ()))
+    for asked, value in inverse:
+        values.update(old.subject for old in graph.match(predicate=asked, object_=value))
+    return [quad for node in _minted(values - stated) for quad in out_edges(node, graph)]
 
 
 def out_edges(node: NamedNode, graph: GraphReader) -> Iterator[Quad]:

@@ -9,9 +9,10 @@ on the order or the repetition of quads.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -22,7 +23,9 @@ from pyoxigraph import (
     Quad,
     RdfFormat,
     Store,
+    Triple,
     parse,
+    serialize,
 )
 
 from pressmark.ontology.terms import XSD
@@ -31,6 +34,8 @@ from pressmark.registry.ids import new_iri, sha256_file
 
 Value: TypeAlias = NamedNode | Literal | str | bool | int | float
 """What a statement may say: a term, or a Python value that becomes a literal."""
+
+_ANY: Final = NamedNode("urn:any")
 
 DATATYPES: Final = frozenset(
     {XSD.string, XSD.boolean, XSD.integer, XSD.double, XSD.dateTime, XSD.anyURI}
@@ -82,6 +87,29 @@ def canonical_nquads(quads: Iterable[Quad]) -> bytes:
     store.extend(quads)
     text = store.dump(format=RdfFormat.N_QUADS) or b""
     return b"".join(sorted(text.splitlines(keepends=True)))
+
+
+def is_canonical(nquads: bytes, quads: Sequence[Quad]) -> bool:
+    """Tell whether bytes are what `canonical_nquads` gives for them, without sorting them again.
+
+    Args:
+        nquads: The bytes.
+        quads: What they say, in their order.
+    """
+    lines = nquads.splitlines()
+    return (
+        serialize(quads, format=RdfFormat.N_QUADS) == nquads
+        and all(map(operator.lt, lines, lines[1:]))
+        and all(isinstance(v, NamedNode) or _is_kept(v) for v in {q.object for q in quads})
+    )
+
+
+@lru_cache(1 << 14)
+def _is_kept(value: BlankNode | Literal | Triple) -> bool:
+    """Tell whether a store gives a value back as it was written."""
+    store = Store()
+    store.add(Quad(_ANY, _ANY, value))
+    return all(quad.object == value for quad in store)
 
 
 def literal(value: str | bool | int | float) -> Literal:

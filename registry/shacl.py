@@ -1,16 +1,17 @@
 """A compact SHACL engine for the hot path: exactly the constructs that ``shapes.ttl`` uses.
 
 `pressmark.registry.shacl_compiler` reads the shapes once into the plain values that are here. Core
-constraints are evaluated over dictionaries, and each SPARQL constraint is asked of an in-memory
-Oxigraph store, unless a term that every solution needs does not occur at all. pySHACL stays the
-reference: a property test holds the findings of both equal on random good and mutated records.
+constraints are evaluated over dictionaries, and so are the SPARQL constraints that
+`pressmark.registry.shacl_rules` compiles; the others are asked of an in-memory Oxigraph store.
+pySHACL stays the reference: a property test holds the findings of both equal on random good and
+mutated records.
 """
 
 from __future__ import annotations
 
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -27,6 +28,9 @@ Edges: TypeAlias = Mapping[object, Sequence[object]]
 
 Test: TypeAlias = "Callable[[object, Graph], bool]"
 """Whether one value is as it must be."""
+
+Binding: TypeAlias = Mapping[str, object]
+"""The values of a query's variables, by their names without the sign."""
 
 _THIS: Final = Variable("this")
 _NOTHING: Final[Edges] = {}
@@ -59,30 +63,38 @@ class Path:
 
 
 class Graph:
-    """What is said of each node, forwards and backwards, and which terms occur.
+    """What is said of each node, forwards and backwards.
 
     Args:
         quads: The statements; the graphs that they stand in do not matter.
-        inverted: The properties that some path follows backwards.
+        inverted: The properties that some path or rule follows backwards.
     """
 
-    def __init__(self, quads: Iterable[Quad], inverted: Container[object]) -> None:
+    def __init__(self, quads: Collection[Quad], inverted: Container[object]) -> None:
+        self._quads = quads
         edges: defaultdict[object, defaultdict[object, list[object]]]
         edges = defaultdict(lambda: defaultdict(list))
-        terms: set[object] = set()
         self._subjects: defaultdict[tuple[object, object], list[object]] = defaultdict(list)
         for subject, predicate, value, _ in quads:
             edges[subject][predicate].append(value)
-            terms.add(predicate)
-            terms.add(value)
             if predicate in inverted:
                 self._subjects[predicate, value].append(subject)
         self._edges: Mapping[object, Edges] = edges
-        self.terms = frozenset(term.value for term in terms if isinstance(term, NamedNode))
+
+    @cached_property
+    def store(self) -> Store:
+        """The same statements in a store, for what is not compiled."""
+        store = Store()
+        store.extend(self._quads)
+        return store
 
     def edges(self, node: object) -> Edges:
         """Give the values of a node by predicate."""
         return self._edges.get(node, _NOTHING)
+
+    def subjects(self, predicate: NamedNode, value: object) -> Sequence[object]:
+        """Give the nodes of which a property has a value; the property is one of `inverted`."""
+        return self._subjects.get((predicate, value), ())
 
     def follow(self, path: Path, node: object) -> Sequence[object]:
         """Give the values that a path leads to, each once (SHACL section 2.3.1)."""
@@ -95,8 +107,12 @@ class Graph:
 
     def _take(self, step: Step, node: object) -> Sequence[object]:
         if step.inverse:
-            return self._subjects.get((step.predicate, node), ())
+            return self.subjects(step.predicate, node)
         return self.edges(node).get(step.predicate, ())
+
+
+Solver: TypeAlias = Callable[[Binding, Graph], Sequence[Binding]]
+"""Extends one binding in every way that fits."""
 
 
 @dataclass(frozen=True)
@@ -165,24 +181,27 @@ class Rule:
         name: Local name of the constraint.
         message: What to tell a person.
         query: A SELECT of ``?value`` for a given ``$this``.
-        needs: Terms without which there is no solution.
+        solver: The same, compiled; None where it has to be asked of a store.
     """
 
     name: str
     message: str
     query: str
-    needs: frozenset[str]
+    solver: Solver | None
 
-    def check(self, focus: NamedNode, graph: Graph, store: Store) -> Iterator[Violation]:
+    def check(self, focus: NamedNode, graph: Graph) -> Iterator[Violation]:
         """Find how one node breaks the rule."""
-        if not self.needs <= graph.terms:
-            return
-        found = store.query(
+        for value in self._values(focus, graph):
+            yield Violation(focus.value, "", self.name, self.message, str(value))
+
+    def _values(self, focus: NamedNode, graph: Graph) -> Iterable[object]:
+        if self.solver is not None:
+            return [solution["value"] for solution in self.solver({"this": focus}, graph)]
+        found = graph.store.query(
             self.query, use_default_graph_as_union=True, substitutions={_THIS: focus}
         )
         assert isinstance(found, QuerySolutions)
-        for solution in found:
-            yield Violation(focus.value, "", self.name, self.message, str(solution["value"]))
+        return [solution["value"] for solution in found]
 
 
 @dataclass(frozen=True)
@@ -196,12 +215,12 @@ class NodeShape:
     properties: tuple[PropertyShape, ...]
     rules: tuple[Rule, ...]
 
-    def check(self, focus: NamedNode, graph: Graph, store: Store) -> Iterator[Violation]:
+    def check(self, focus: NamedNode, graph: Graph) -> Iterator[Violation]:
         """Find what is wrong with one node."""
         for shape in self.properties:
             yield from shape.check(focus, graph)
         for rule in self.rules:
-            yield from rule.check(focus, graph, store)
+            yield from rule.check(focus, graph)
         if self.closed:
             for path, values in graph.edges(focus).items():
                 if path not in self._known:
@@ -221,30 +240,27 @@ class CompiledShapes:
 
     Attributes:
         by_target: The node shapes, by the class whose instances they are for.
-        inverted: The properties that some path follows backwards.
+        inverted: The properties that some path or rule follows backwards.
         links: The properties whose values must be instances of a class, and so cannot be literals.
         times: The properties whose values must be times.
     """
 
     by_target: Mapping[object, tuple[NodeShape, ...]]
-    inverted: frozenset[NamedNode]
+    inverted: frozenset[object]
     links: frozenset[NamedNode]
     times: frozenset[NamedNode]
 
-    def check(
-        self, store: Store, quads: Iterable[Quad], focus: Iterable[NamedNode]
-    ) -> Iterator[Violation]:
+    def check(self, quads: Collection[Quad], focus: Iterable[NamedNode]) -> Iterator[Violation]:
         """Validate.
 
         Args:
-            store: The data, for the rules.
-            quads: The same statements, for the core constraints.
+            quads: The data.
             focus: The nodes to judge.
         """
         graph = Graph(quads, self.inverted)
         for node in focus:
             for shape in self._shapes_of(graph.edges(node).get(RDF.type, ())):
-                yield from shape.check(node, graph, store)
+                yield from shape.check(node, graph)
 
     def _shapes_of(self, kinds: Iterable[object]) -> Iterable[NodeShape]:
         found = (shape for kind in kinds for shape in self.by_target.get(kind, ()))

@@ -22,13 +22,13 @@ from pressmark.registry.shacl import (
     Path,
     PropertyShape,
     Rule,
+    Solver,
     Step,
     Test,
 )
+from pressmark.registry.shacl_rules import UnknownConstructError, compile_select
 
 _NAME: Final = re.compile(rf"\b({'|'.join(PREFIXES)}):([A-Za-z0-9]+)")
-_MANDATORY_NAME: Final = re.compile(_NAME.pattern + r"(?![A-Za-z0-9*?])")
-_NESTED: Final = re.compile(r"\{[^{}]*\}|(?:FILTER|BOUND|EXISTS)?\s*\([^()]*\)")
 
 
 @cache
@@ -63,6 +63,7 @@ class _Compiler:
     def __init__(self, turtle: str) -> None:
         self._store = Store()
         self._store.load(turtle, format=RdfFormat.TURTLE)
+        self._backwards: set[object] = set()
 
     def compile(self) -> CompiledShapes:
         by_target: defaultdict[object, list[NodeShape]] = defaultdict(list)
@@ -70,10 +71,10 @@ class _Compiler:
             shape = self._node_shape(quad.subject)
             for target in shape.targets:
                 by_target[target].append(shape)
-        backwards = self._store.quads_for_pattern(None, SH.inversePath, None)
+        inverse = self._store.quads_for_pattern(None, SH.inversePath, None)
         return CompiledShapes(
             {target: tuple(found) for target, found in by_target.items()},
-            frozenset(quad.object for quad in backwards if isinstance(quad.object, NamedNode)),
+            frozenset({quad.object for quad in inverse} | self._backwards),
             frozenset(self._paths_with(SH.class_)),
             frozenset(self._paths_with(SH.datatype, XSD.dateTime)),
         )
@@ -164,22 +165,16 @@ class _Compiler:
         used = {prefix for prefix, _ in _NAME.findall(select)}
         prefixes = "".join(f"PREFIX {name}: <{PREFIXES[name]}> " for name in sorted(used))
         return Rule(
-            _local_name(node), self._text(node, SH.message), prefixes + select, needed_terms(select)
+            _local_name(node), self._text(node, SH.message), prefixes + select, self._solver(select)
         )
 
-
-def needed_terms(select: str) -> frozenset[str]:
-    """Find the terms that every solution of a query needs: those outside of all inner groups.
-
-    What stands in braces below the outermost (OPTIONAL, UNION, FILTER EXISTS, sub-queries) or in
-    the parentheses of a filter may be absent from the data of a solution, and is left out. So is a
-    path that may have no step.
-    """
-    start, end = select.index("{") + 1, select.rindex("}")
-    body, before = select[start:end], ""
-    while body != before:
-        body, before = _NESTED.sub(" ", body), body
-    return frozenset(PREFIXES[prefix] + name for prefix, name in _MANDATORY_NAME.findall(body))
+    def _solver(self, select: str) -> Solver | None:
+        try:
+            solver, backwards = compile_select(select)
+        except UnknownConstructError:
+            return None
+        self._backwards |= backwards
+        return solver
 
 
 def _local_name(node: object) -> str:

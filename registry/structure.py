@@ -18,15 +18,15 @@ from pressmark.ontology.terms import PM, PPLAN, PROV, RDF, XSD
 from pressmark.registry.descriptions import description_digest
 from pressmark.registry.errors import Violation
 from pressmark.registry.ids import base_iri, is_ni_iri, ni_iri
-from pressmark.registry.neighbourhood import GraphReader, name_of
-from pressmark.registry.record import DATATYPES, Record
+from pressmark.registry.neighbourhood import GraphReader, Statement, name_of
+from pressmark.registry.record import DATATYPES, Record, is_canonical
 from pressmark.registry.shacl_compiler import (
     linking_properties,
     targeted_classes,
     time_properties,
 )
 
-Graphs: TypeAlias = Mapping[NamedNode, list[Quad]]
+Graphs: TypeAlias = Mapping[NamedNode, list[Statement]]
 
 _HAS_PART: Final = frozenset(
     {
@@ -94,61 +94,65 @@ def check_structure(bundle: NamedNode, graphs: Graphs, graph: GraphReader) -> It
     yield from _check_subjects_are_new(bundle, graphs.get(bundle, []), graph)
 
 
-def check_bytes(record: Record, quads: list[Quad], canonical: bytes) -> Iterator[Violation]:
+def check_bytes(record: Record, quads: list[Quad]) -> Iterator[Violation]:
     """Check that a record's bytes are the canonical form of its statements, all in named graphs.
 
     Args:
         record: The record.
         quads: Its statements.
-        canonical: What its statements give when they are made canonical again.
     """
-    if canonical != record.nquads:
+    if not is_canonical(record.nquads, quads):
         yield _violation(
             record.bundle,
             "isCanonical",
             "The record's bytes are not canonical: make them with canonical_nquads.",
         )
+    yield from check_graph_names(quads)
+
+
+def check_graph_names(quads: Iterable[Quad]) -> Iterator[Violation]:
+    """Check that every statement is in a graph that is named by an IRI."""
     for quad in quads:
         if not isinstance(quad.graph_name, NamedNode):
             yield _violation(quad.subject, "inANamedGraph", "A statement is in no named graph.")
 
 
-def by_graph(quads: Iterable[Quad]) -> dict[NamedNode, list[Quad]]:
+def by_graph(quads: Iterable[Quad]) -> dict[NamedNode, list[Statement]]:
     """Sort statements by their named graph; those in none are left out."""
-    graphs: defaultdict[NamedNode, list[Quad]] = defaultdict(list)
-    for quad in quads:
-        if isinstance(quad.graph_name, NamedNode):
-            graphs[quad.graph_name].append(quad)
+    graphs: defaultdict[NamedNode, list[Statement]] = defaultdict(list)
+    for subject, predicate, value, name in quads:
+        if isinstance(name, NamedNode):
+            graphs[name].append((subject, predicate, value))
     return dict(graphs)
 
 
-def check_statements(quads: Iterable[Quad]) -> Iterator[Violation]:
+def check_statements(statements: Iterable[Statement]) -> Iterator[Violation]:
     """Check each statement alone: no blank nodes, plain literals, nodes and times in their places.
 
     pySHACL 0.40 raises where an Oxigraph store holds a literal in place of an instance of a class,
     and compares what is no time in its own ways, so that both are found here.
     """
     links, times = linking_properties(SHAPES_VERSION), time_properties(SHAPES_VERSION)
-    for quad in quads:
-        value, predicate = quad.object, quad.predicate
-        if isinstance(quad.subject, BlankNode) or isinstance(value, BlankNode):
+    for statement in statements:
+        subject, predicate, value = statement
+        if isinstance(subject, BlankNode) or isinstance(value, BlankNode):
             yield _violation(
-                quad.subject,
+                subject,
                 "noBlankNodes",
                 "Name every node with an IRI: blank nodes are refused.",
             )
         if isinstance(value, Literal):
-            yield from _check_literal(quad, value)
+            yield from _check_literal(statement, value)
             if predicate == RDF.type or predicate in links:
                 message = "Its value is a node, named by an IRI, and not a literal."
-                yield _wrong_value(quad, "linksToANode", message)
+                yield _wrong_value(statement, "linksToANode", message)
         if predicate in times and not (
             isinstance(value, Literal) and value.datatype == XSD.dateTime
         ):
-            yield _wrong_value(quad, "tellsATime", "Its value is an xsd:dateTime in UTC.")
+            yield _wrong_value(statement, "tellsATime", "Its value is an xsd:dateTime in UTC.")
 
 
-def _check_literal(quad: Quad, literal: Literal) -> Iterator[Violation]:
+def _check_literal(statement: Statement, literal: Literal) -> Iterator[Violation]:
     datatype = literal.datatype
     if literal.language or datatype not in DATATYPES:
         message = "Only xsd:string, boolean, integer, double, dateTime and anyURI are kept."
@@ -156,7 +160,7 @@ def _check_literal(quad: Quad, literal: Literal) -> Iterator[Violation]:
         message = "Not a value that can be kept: no NaN, times in UTC ending in Z, plain numbers."
     else:
         return
-    yield _wrong_value(quad, "plainLiterals", message)
+    yield _wrong_value(statement, "plainLiterals", message)
 
 
 def _is_well_formed(text: str, datatype: NamedNode) -> bool:
@@ -170,12 +174,10 @@ def _is_well_formed(text: str, datatype: NamedNode) -> bool:
         return False
 
 
-def check_bundle(bundle: NamedNode, quads: list[Quad]) -> Iterator[Violation]:
+def check_bundle(bundle: NamedNode, statements: list[Statement]) -> Iterator[Violation]:
     """Check the graph of a bundle: it names itself, mints its subjects, keeps its parts inside."""
-    stated = {quad.subject for quad in quads}
-    if not any(
-        q.subject == bundle and q.predicate == RDF.type and q.object == PM.Record for q in quads
-    ):
+    stated = {subject for subject, _, _ in statements}
+    if (bundle, RDF.type, PM.Record) not in statements:
         yield _violation(
             bundle, "namesItself", "The bundle's graph does not say that the bundle is a pm:Record."
         )
@@ -186,17 +188,17 @@ def check_bundle(bundle: NamedNode, quads: list[Quad]) -> Iterator[Violation]:
                 "mintsItsSubjects",
                 "A record speaks only of nodes that it mints: <urn:uuid:...>.",
             )
-    yield from _check_graph(quads, stated)
-    for quad in quads:
-        if quad.predicate == PM.shapesVersion and isinstance(quad.object, Literal):
-            yield from _check_version(bundle, quad.object.value)
+    yield from _check_graph(statements, stated)
+    for _, predicate, value in statements:
+        if predicate == PM.shapesVersion and isinstance(value, Literal):
+            yield from _check_version(bundle, value.value)
 
 
-def _check_graph(quads: list[Quad], stated: Collection[object]) -> Iterator[Violation]:
-    yield from _check_local(quads, stated)
-    yield from _check_parts(quads)
+def _check_graph(statements: list[Statement], stated: Collection[object]) -> Iterator[Violation]:
+    yield from _check_local(statements, stated)
+    yield from _check_parts(statements, stated)
     kinds = targeted_classes(SHAPES_VERSION)
-    typed = {q.subject for q in quads if q.predicate == RDF.type and q.object in kinds}
+    typed = {s for s, predicate, value in statements if predicate == RDF.type and value in kinds}
     for node in set(stated) - typed:
         yield _violation(
             node,
@@ -206,34 +208,40 @@ def _check_graph(quads: list[Quad], stated: Collection[object]) -> Iterator[Viol
         )
 
 
-def _check_parts(quads: list[Quad]) -> Iterator[Violation]:
+def _check_parts(statements: list[Statement], stated: Collection[object]) -> Iterator[Violation]:
     owned = set()
-    for quad in quads:
-        if quad.predicate in _HAS_PART:
-            owned.add(quad.object)
-            if not name_of(quad.object).startswith(name_of(quad.subject) + "#"):
+    for statement in statements:
+        subject, predicate, value = statement
+        if predicate in _HAS_PART:
+            owned.add(value)
+            if not name_of(value).startswith(name_of(subject) + "#"):
                 message = "A part is named after its owner, <owner#part>: none is shared (C22)."
-                yield _wrong_value(quad, "namesItsParts", message)
-    stated = {quad.subject for quad in quads}
-    for node in stated:
-        if isinstance(node, NamedNode) and base_iri(node) not in stated:
-            yield _violation(
-                node, "staysWithItsOwner", "Only the graph that speaks of an owner names its parts."
+                yield _wrong_value(statement, "namesItsParts", message)
+    names = {name_of(node) for node in stated}
+    for name in names:
+        if name.partition("#")[0] not in names:
+            yield Violation(
+                name,
+                "",
+                "staysWithItsOwner",
+                "Only the graph that speaks of an owner names its parts.",
             )
-    for quad in quads:
-        if quad.predicate == RDF.type and quad.object in _PARTS and quad.subject not in owned:
+    for subject, predicate, value in statements:
+        if predicate == RDF.type and value in _PARTS and subject not in owned:
             yield _violation(
-                quad.subject,
+                subject,
                 "belongsToAnOwner",
                 "It belongs to nothing: point at it from its activity, entity or content.",
             )
 
 
-def _check_local(quads: Iterable[Quad], stated: Collection[object]) -> Iterator[Violation]:
-    for quad in quads:
-        if quad.predicate in _LOCAL and quad.object not in stated:
+def _check_local(
+    statements: Iterable[Statement], stated: Collection[object]
+) -> Iterator[Violation]:
+    for statement in statements:
+        if statement[1] in _LOCAL and statement[2] not in stated:
             message = "It must point at something that the same graph describes."
-            yield _wrong_value(quad, "pointsInside", message)
+            yield _wrong_value(statement, "pointsInside", message)
 
 
 def _check_version(bundle: NamedNode, version: str) -> Iterator[Violation]:
@@ -247,37 +255,38 @@ def _check_version(bundle: NamedNode, version: str) -> Iterator[Violation]:
         )
 
 
-def check_description(name: NamedNode, quads: list[Quad]) -> Iterator[Violation]:
+def check_description(name: NamedNode, statements: list[Statement]) -> Iterator[Violation]:
     """Check the graph of a shared description: its name is the digest of what it says."""
     if not is_ni_iri(name):
         yield _violation(
             name, "oneBundle", "A record has its bundle's graph and shared descriptions, no other."
         )
         return
-    for quad in quads:
-        if not isinstance(quad.subject, NamedNode) or base_iri(quad.subject) != name:
+    stated = {subject for subject, _, _ in statements}
+    for node in stated:
+        if not isinstance(node, NamedNode) or base_iri(node) != name:
             yield _violation(
-                quad.subject, "describesItself", f"The description {name} speaks of something else."
+                node, "describesItself", f"The description {name} speaks of something else."
             )
-    digest = description_digest(((q.subject, q.predicate, q.object) for q in quads), name)
+    digest = description_digest(statements, name)
     if ni_iri(digest) != name:
         yield _violation(
             name,
             "namedByItsDigest",
             f"The statements of the description hash to {ni_iri(digest)}: they were changed.",
         )
-    yield from _check_graph(quads, {quad.subject for quad in quads})
+    yield from _check_graph(statements, stated)
 
 
 def _check_subjects_are_new(
-    bundle: NamedNode, quads: Iterable[Quad], graph: GraphReader
+    bundle: NamedNode, statements: Iterable[Statement], graph: GraphReader
 ) -> Iterator[Violation]:
     if any(True for _ in graph.match(graph=bundle)):
         yield _violation(bundle, "isNew", "The bundle is in the store already.")
         return
     # Parts need no look-up: they stand in the graph of their owner, which has one.
-    owners = {base_iri(quad.subject) for quad in quads if isinstance(quad.subject, NamedNode)}
-    for owner in owners:
+    subjects = {subject for subject, _, _ in statements if isinstance(subject, NamedNode)}
+    for owner in {base_iri(subject) for subject in subjects}:
         if any(True for _ in graph.match(subject=owner)):
             yield _violation(
                 owner,
@@ -290,5 +299,6 @@ def _violation(focus: object, shape: str, message: str) -> Violation:
     return Violation(name_of(focus), "", shape, message)
 
 
-def _wrong_value(quad: Quad, shape: str, message: str) -> Violation:
-    return Violation(name_of(quad.subject), quad.predicate.value, shape, message, str(quad.object))
+def _wrong_value(statement: Statement, shape: str, message: str) -> Violation:
+    subject, predicate, value = statement
+    return Violation(name_of(subject), name_of(predicate), shape, message, str(value))

@@ -9,9 +9,10 @@ store that a full `audit` accepts, and a record that is refused would make the a
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from typing import Final, TypeAlias
 
-from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Store
+from pyoxigraph import Literal, NamedNode, Quad, Store
 
 from pressmark.ontology import SHAPES_VERSION
 from pressmark.ontology.terms import PM
@@ -20,6 +21,7 @@ from pressmark.registry.ids import is_ni_iri
 from pressmark.registry.neighbourhood import (
     JOURNAL_GRAPH,
     GraphReader,
+    Statement,
     StoreReader,
     name_of,
     neighbours,
@@ -31,32 +33,29 @@ from pressmark.registry.structure import (
     check_bundle,
     check_bytes,
     check_description,
+    check_graph_names,
     check_statements,
     check_structure,
 )
 
 __all__ = ["GraphReader", "StoreReader", "Validator", "Violation", "audit"]
 
-Engine: TypeAlias = Callable[
-    [Store, Iterable[Quad], Collection[NamedNode], str], Iterable[Violation]
-]
-"""Judges nodes: the data, the same as quads, the nodes to judge, the version of the shapes."""
+Engine: TypeAlias = Callable[[list[Quad], Collection[NamedNode], str], Iterable[Violation]]
+"""Judges nodes: the data, the nodes to judge, the version of the shapes."""
 
 
-def _compiled(
-    store: Store, quads: Iterable[Quad], focus: Collection[NamedNode], version: str
-) -> Iterable[Violation]:
+def _compiled(quads: list[Quad], focus: Collection[NamedNode], version: str) -> Iterable[Violation]:
     from pressmark.registry.shacl_compiler import compiled_shapes
 
-    return compiled_shapes(version).check(store, quads, focus)
+    return compiled_shapes(version).check(quads, focus)
 
 
-def _pyshacl(
-    store: Store, _quads: Iterable[Quad], focus: Collection[NamedNode], version: str
-) -> Iterable[Violation]:
+def _pyshacl(quads: list[Quad], focus: Collection[NamedNode], version: str) -> Iterable[Violation]:
     from pressmark.registry.reference import reference_shapes
 
-    return reference_shapes(version).check(store, focus)
+    data = Store()
+    data.bulk_extend(quads)
+    return reference_shapes(version).check(data, focus)
 
 
 ENGINES: Final[dict[str, Engine]] = {"compiled": _compiled, "pyshacl": _pyshacl}
@@ -84,7 +83,7 @@ class Validator:
     def __init__(self, engine: str | None = None, shapes_version: str | None = None) -> None:
         self._engine = _engine(engine or "compiled")
         self._version = shapes_version
-        self._seen: dict[tuple[NamedNode, str], list[Quad]] = {}
+        self._seen: dict[tuple[NamedNode, str], list[Statement]] = {}
 
     def validate(self, record: Record, graph: GraphReader | Store) -> tuple[Violation, ...]:
         """Judge one record against the store that it would be added to.
@@ -104,17 +103,15 @@ class Validator:
 
     def _violations(self, record: Record, graph: GraphReader) -> list[Violation]:
         quads = list(record.quads())
-        data = Store()
-        data.extend(quads)
         version = self._version or _declared_version(quads)
-        fresh = self._unseen(by_graph(quads), version)
-        structural = list(check_bytes(record, quads, _sorted_dump(data)))
+        graphs = by_graph(quads)
+        fresh = self._unseen(graphs, version)
+        structural = list(check_bytes(record, quads))
         structural += check_structure(record.bundle, fresh, graph)
         if structural:
             return structural
-        around = neighbours(quads, graph)
-        data.extend(around)
-        found = list(self._engine(data, quads + around, _subjects(fresh), version))
+        around = neighbours(chain.from_iterable(graphs.values()), graph)
+        found = list(self._engine(quads + around, _subjects(fresh), version))
         if not found:
             self._remember(fresh, version)
         return found
@@ -157,9 +154,7 @@ def audit(
     if structural:
         return structural
     focus = {quad.subject for quad in quads if isinstance(quad.subject, NamedNode)}
-    data = Store()
-    data.bulk_extend(quads)
-    return tuple(sorted(set(_engine(engine)(data, quads, focus, shapes_version))))
+    return tuple(sorted(set(_engine(engine)(quads, focus, shapes_version))))
 
 
 def _declared_version(quads: Iterable[Quad]) -> str:
@@ -170,31 +165,23 @@ def _declared_version(quads: Iterable[Quad]) -> str:
 
 
 def _check_all_graphs(quads: list[Quad]) -> Iterator[Violation]:
-    yield from check_statements(quads)
-    for quad in quads:
-        if not isinstance(quad.graph_name, NamedNode):
-            message = "A statement is in no named graph."
-            yield Violation(name_of(quad.subject), "", "inANamedGraph", message)
+    yield from check_graph_names(quads)
     home: dict[object, NamedNode] = {}
     for name, content in by_graph(quads).items():
+        yield from check_statements(content)
         if name.value.startswith("urn:uuid:"):
             yield from check_bundle(name, content)
         else:
             yield from check_description(name, content)
-        for subject in {quad.subject for quad in content}:
+        for subject in {subject for subject, _, _ in content}:
             if home.setdefault(subject, name) != name:
                 message = f"The graphs {home[subject].value} and {name.value} both speak of it."
                 yield Violation(name_of(subject), "", "closedSubjects", message)
 
 
-def _sorted_dump(store: Store) -> bytes:
-    text = store.dump(format=RdfFormat.N_QUADS) or b""
-    return b"".join(sorted(text.splitlines(keepends=True)))
-
-
 def _subjects(graphs: Graphs) -> list[NamedNode]:
-    subjects = {quad.subject for content in graphs.values() for quad in content}
-    return sorted((node for node in subjects if isinstance(node, NamedNode)), key=str)
+    subjects = {subject for content in graphs.values() for subject, _, _ in content}
+    return [node for node in subjects if isinstance(node, NamedNode)]
 
 
 def _failure(bundle: NamedNode, error: Exception) -> Violation:

@@ -19,6 +19,7 @@ from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.record import (
     RecordBuilder,
     canonical_nquads,
+    is_canonical,
     moment,
     record_from_rdf,
 )
@@ -38,11 +39,34 @@ LITERALS = st.one_of(
 QUADS = st.lists(st.builds(Quad, NODES, NODES, st.one_of(NODES, LITERALS), st.just(GRAPH)))
 
 
+FORMS = (
+    "<urn:c>",
+    *('"text"', '"line\\nbreak"', '"\\u0041"', '"é"', '"\\u00E9"', '"text"@en', '"text"@EN'),
+    *(f'"{text}"^^<{XSD.NAMESPACE}string>' for text in ("a", "1")),
+    *(f'"{text}"^^<{XSD.NAMESPACE}integer>' for text in ("1", "01", "+1", "-0", "9" * 19)),
+    *(f'"{text}"^^<{XSD.NAMESPACE}double>' for text in ("1", "1.0", "1.5", "1E3", "INF", "NaN")),
+    *(f'"{text}"^^<{XSD.NAMESPACE}boolean>' for text in ("true", "1", "yes")),
+    *(
+        f'"2026-01-01T00:00:00{text}"^^<{XSD.NAMESPACE}dateTime>'
+        for text in ("Z", ".5Z", ".50Z", "+00:00", "+01:00", "")
+    ),
+)
+
+
 @given(QUADS)
 def test_canonical_bytes_are_stable_under_storing_again(quads) -> None:
     once = canonical_nquads(quads)
     assert canonical_nquads(parse(once, format=RdfFormat.N_QUADS)) == once
     assert once.splitlines() == sorted(once.splitlines())
+
+
+@given(st.permutations(FORMS).map(lambda forms: forms[:4]), st.booleans(), st.booleans())
+def test_only_canonical_bytes_are_told_to_be_canonical(forms, in_order, doubled) -> None:
+    lines = [f"<urn:a> <urn:b> {form} <urn:g> .\n".encode() for form in forms]
+    lines = sorted(lines) if in_order else lines
+    nquads = b"".join(lines + lines[-1:] if doubled else lines)
+    quads = list(parse(nquads, format=RdfFormat.N_QUADS))
+    assert is_canonical(nquads, quads) == (canonical_nquads(quads) == nquads)
 
 
 @given(QUADS, st.randoms())

@@ -13,7 +13,7 @@ from pressmark.registry.errors import RecordRefusedError, Violation
 from pressmark.registry.neighbourhood import JOURNAL_GRAPH
 from pressmark.registry.record import Record, canonical_nquads
 from pressmark.registry.reference import reference_shapes
-from pressmark.registry.shacl_compiler import compiled_shapes, needed_terms
+from pressmark.registry.shacl_compiler import compiled_shapes
 from pressmark.registry.validation import Validator, audit
 
 
@@ -60,7 +60,7 @@ def test_our_use_of_pyshacl_finds_what_plain_pyshacl_finds(chain, spoil) -> None
     assert expected
     found = reference_shapes(SHAPES_VERSION).check(store, focus)
     assert {(violation.focus, violation.shape) for violation in found} == expected
-    found = compiled_shapes(SHAPES_VERSION).check(store, list(store), focus)
+    found = compiled_shapes(SHAPES_VERSION).check(list(store), focus)
     assert {(violation.focus, violation.shape) for violation in found} == expected
 
 
@@ -222,27 +222,6 @@ def test_an_unknown_construct_is_refused_when_shapes_are_compiled(monkeypatch) -
     monkeypatch.setattr("pressmark.registry.shacl_compiler.shapes", lambda _version: text)
     with pytest.raises(ValueError, match=r"shacl#not.*does not know"):
         compiled_shapes.__wrapped__("test")
-
-
-@pytest.mark.parametrize(
-    ("select", "terms"),
-    [
-        ("SELECT * WHERE { ?a pm:closes ?b . FILTER(?b != pm:Run) }", {PM.closes}),
-        ("SELECT * WHERE { ?a a pm:Run OPTIONAL { ?a pm:seed ?s } }", {PM.Run}),
-        ("SELECT * WHERE { { ?a pm:seed ?s } UNION { ?a pm:tag ?s } }", set()),
-        ("SELECT * WHERE { ?a prov:used* ?b . ?b prov:entity+ ?c }", {PROV.entity}),
-        (
-            "SELECT * WHERE { ?a pm:tag ?t FILTER NOT EXISTS { ?a pm:seed ?s FILTER(?s IN (1)) } }",
-            {PM.tag},
-        ),
-        (
-            "SELECT * WHERE { ?a pm:tag ?t FILTER(EXISTS { ?a pm:seed ?s } || (?t = pm:Run)) }",
-            {PM.tag},
-        ),
-    ],
-)
-def test_terms_that_every_solution_needs(select: str, terms: set[NamedNode]) -> None:
-    assert needed_terms(select) == {term.value for term in terms}
 
 
 def test_a_refusal_tells_every_reason() -> None:
