@@ -16,6 +16,7 @@ Every error says what happened, to which file, tensor or artifact, and what to d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pressmark.registry.errors import PressmarkError
@@ -31,7 +32,10 @@ class RecipeError(CompressionError):
     Attributes:
         file: The recipe's file, or a name for text that has none.
         line: The line the refusal is about, counted from 1; None when it is about the whole file.
+        problems: One error for each thing that is wrong, where there are several.
     """
+
+    problems: tuple[RecipeError, ...] = ()
 
     def __init__(
         self,
@@ -45,6 +49,21 @@ class RecipeError(CompressionError):
         self.line = line
         where = ":".join(str(part) for part in (file, line) if part is not None)
         super().__init__(f"{where}: {message}" if where else message, hint)
+
+    @classmethod
+    def of_all(cls, problems: Sequence[RecipeError]) -> RecipeError:
+        """One error that tells everything that is wrong with a recipe, in the order of lines."""
+        if len(problems) == 1:
+            return problems[0]
+        ordered = tuple(sorted(problems, key=lambda problem: problem.line or 0))
+        told = (f"  {one.message}{f' ({one.hint})' if one.hint else ''}" for one in ordered)
+        whole = cls(
+            "\n".join((f"{len(ordered)} problems", *told)),
+            "mend these lines; nothing was done yet",
+            file=ordered[0].file,
+        )
+        whole.line, whole.problems = ordered[0].line, ordered
+        return whole
 
 
 class UnknownStepError(RecipeError):

@@ -1,8 +1,8 @@
 """Recipes: what to do, as data.
 
 A recipe names its inputs and data sets and lists steps. It is checked completely, each step's
-parameters included, before any work is done; what is wrong is refused with file, line and a
-suggestion. The bytes of the file are the recipe: they are stored verbatim and named by their
+parameters included, before any work is done; all that is wrong is told at once, with file, lines
+and suggestions. The bytes of the file are the recipe: they are stored verbatim and named by their
 digest.
 
 Example::
@@ -41,6 +41,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from pressmark.compression import marked_yaml
 from pressmark.compression.errors import CompressionError, RecipeError
@@ -184,7 +185,10 @@ class Recipe:
         """
         document = marked_yaml.parse(source, file)
         read = _validated(document)
-        steps = tuple(_Planner(document, read).plan())
+        planner = _Planner(document, read)
+        steps = tuple(planner.plan())
+        if planner.problems:
+            raise RecipeError.of_all(planner.problems)
         return cls(
             name=read.name,
             description=read.description,
@@ -259,24 +263,69 @@ def _validated(document: Document) -> _RecipeFile:
     try:
         return _RecipeFile.model_validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
-        raise _refusal(document, error) from error
+        problems = [_refusal(document, found) for found in _news(error)]
+        damaged = {found["loc"][:2] for found in _news(error)}
+        for position, item in enumerate(_readable_steps(document.data)):
+            if item and ("steps", position) not in damaged:
+                checked = _checked_step(document, position, item["step"], item["parameters"])
+                problems += checked if isinstance(checked, list) else []
+        raise RecipeError.of_all(problems) from error
 
 
-def _refusal(
-    document: Document, error: ValidationError, prefix: marked_yaml.Path = ()
-) -> RecipeError:
-    # A misspelt key also leaves another one missing: the misspelling is the news.
+def _readable_steps(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The items of a recipe that can be looked at although others are malformed; else {}."""
+    items = data.get("steps")
+    for item in items if isinstance(items, list) else ():
+        parameters = item.get("parameters", {}) if isinstance(item, dict) else None
+        named = isinstance(item, dict) and isinstance(item.get("step"), str)
+        readable = named and isinstance(parameters, dict)
+        yield {"step": item["step"], "parameters": parameters} if readable else {}
+
+
+def _news(error: ValidationError) -> list[ErrorDetails]:
+    """What is worth telling: a misspelt key also leaves another one missing."""
     errors = error.errors(include_url=False)
-    first = min(errors, key=lambda found: found["type"] != "extra_forbidden")
-    path = (*prefix, *first["loc"])
+    misspelt = {found["loc"][:-1] for found in errors if found["type"] == "extra_forbidden"}
+    return [e for e in errors if e["type"] != "missing" or e["loc"][:-1] not in misspelt]
+
+
+def _refusal(document: Document, found: ErrorDetails, prefix: marked_yaml.Path = ()) -> RecipeError:
+    path = (*prefix, *found["loc"])
     key = str(path[-1]) if path else "recipe"
-    if first["type"] == "extra_forbidden":
+    if found["type"] == "extra_forbidden":
         return document.error(f"unknown key '{key}'", path, closest(key, _keys(path), "keys"))
-    if first["type"] == "missing":
+    if found["type"] == "missing":
         return document.error(f"'{key}' is missing", path[:-1], f"add '{key}:'")
-    message = first["msg"].removeprefix("Value error, ")
-    found = "" if isinstance(first["input"], dict | list) else f", not {first['input']!r}"
-    return document.error(f"{key}: {message}{found}", path, "correct the value in the recipe")
+    message = found["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(found["input"], dict | list) else f", not {found['input']!r}"
+    return document.error(f"{key}: {message}{given}", path, "correct the value in the recipe")
+
+
+def _checked_step(
+    document: Document, position: int, name: str, parameters: Mapping[str, Any]
+) -> Step | list[RecipeError]:
+    """The step with its parameters, or everything that is wrong with them."""
+    try:
+        kind = step_class(name)
+    except CompressionError as error:
+        problem = document.error(error.message, ("steps", position, "step"), error.hint)
+        problem.__cause__ = error
+        return [problem]
+    try:
+        return kind.parse(parameters)
+    except ValidationError as error:
+        path = ("steps", position, "parameters")
+        return [_parameter_refusal(document, kind, found, path) for found in _news(error)]
+
+
+def _parameter_refusal(
+    document: Document, kind: type[Step], found: ErrorDetails, path: marked_yaml.Path
+) -> RecipeError:
+    if found["type"] == "extra_forbidden" and len(found["loc"]) == 1:
+        key = str(found["loc"][0])
+        hint = closest(key, kind.model_fields, f"parameters of {kind.name}")
+        return document.error(f"{kind.name} has no parameter '{key}'", (*path, key), hint)
+    return _refusal(document, found, path)
 
 
 def _keys(path: marked_yaml.Path) -> Iterable[str]:
@@ -291,7 +340,10 @@ def _keys(path: marked_yaml.Path) -> Iterable[str]:
 
 
 class _Planner:
-    """Turns the items of a recipe file into executions, refusing what cannot work."""
+    """Turns the items of a recipe file into executions, and notes what cannot work.
+
+    It goes on after a problem as if there were none, so that one mistake is told once.
+    """
 
     def __init__(self, document: Document, read: _RecipeFile) -> None:
         self.document = document
@@ -302,37 +354,31 @@ class _Planner:
         self.taken = dict(self.artifacts)
         self.previous = next(iter(read.inputs), None)
         self.uses: dict[str, str] = {}
+        self.problems: list[RecipeError] = []
 
     def plan(self) -> Iterator[PlannedStep]:
         if PREVIOUS in self.artifacts:
-            raise self.document.error(
+            self._note(
                 "'previous' is a reserved name", ("inputs", PREVIOUS), "give the input another name"
             )
         for position, item in enumerate(self.read.steps):
-            yield from self._expand(position, item, self._step(position, item))
+            step = _checked_step(self.document, position, item.step, item.parameters)
+            if isinstance(step, list):
+                self.problems += step
+                self._assume(item, ("steps", position))
+            else:
+                yield from self._expand(position, item, step)
 
-    def _step(self, position: int, item: _StepItem) -> Step:
-        try:
-            kind = step_class(item.step)
-        except CompressionError as error:
-            raise self.document.error(
-                error.message, ("steps", position, "step"), error.hint
-            ) from error
-        try:
-            return kind.parse(item.parameters)
-        except ValidationError as error:
-            raise self._parameter_refusal(position, kind, error) from error
+    def _note(self, message: str, path: marked_yaml.Path, hint: str) -> None:
+        problem = self.document.error(message, path, hint)
+        if problem.message not in (known.message for known in self.problems):
+            self.problems.append(problem)
 
-    def _parameter_refusal(
-        self, position: int, kind: type[Step], error: ValidationError
-    ) -> RecipeError:
-        path = ("steps", position, "parameters")
-        first = error.errors(include_url=False)[0]
-        if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
-            key = str(first["loc"][0])
-            hint = closest(key, kind.model_fields, f"parameters of {kind.name}")
-            return self.document.error(f"{kind.name} has no parameter '{key}'", (*path, key), hint)
-        return _refusal(self.document, error, path)
+    def _assume(self, item: _StepItem, at: marked_yaml.Path) -> None:
+        """Take the output of a step that cannot work as made: what follows may be right."""
+        self.previous = item.name or item.step.partition("/")[0]
+        self.taken.setdefault(self.previous, self.document.line((*at, "name")))
+        self.artifacts.setdefault(self.previous, self.taken[self.previous])
 
     def _expand(self, position: int, item: _StepItem, step: Step) -> Iterator[PlannedStep]:
         at = ("steps", position)
@@ -357,9 +403,10 @@ class _Planner:
             yield self._chained(step, base, at), name
             return
         if step.produces is not None or "base" in base or not item.of:
-            raise self.document.error(
-                "'of' lists what an evaluation evaluates", (*at, "of"), "use 'inputs' instead"
-            )
+            hint = "use 'inputs' instead"
+            self._note("'of' lists what an evaluation evaluates", (*at, "of"), hint)
+            self._assume(item, at)
+            return
         for index, ref in enumerate(item.of):
             target = self._known(ref, (*at, "of", index))
             yield base | {"base": target} | self._parent(at, item, target), f"{name}-{target}"
@@ -383,54 +430,41 @@ class _Planner:
             hint = closest(reference, self.artifacts, "names here")
             if reference == PREVIOUS:
                 hint = "name an input under 'inputs:' at the top of the recipe"
-            raise self.document.error(
-                f"nothing before this step is named '{reference}'", path, hint
-            )
+            self._note(f"nothing before this step is named '{reference}'", path, hint)
         return reference
 
     def _check_roles(self, at: marked_yaml.Path, step: Step, inputs: Mapping[str, str]) -> None:
         allowed = (*step.roles, *step.optional_roles)
-        for role in inputs:
-            if role not in allowed:
-                raise self.document.error(
-                    f"{step.name} takes no input '{role}'",
-                    (*at, "inputs", role),
-                    closest(role, allowed, "inputs"),
-                )
-        for role in step.roles:
+        unknown = [role for role in inputs if role not in allowed]
+        for role in unknown:
+            hint = closest(role, allowed, "inputs")
+            self._note(f"{step.name} takes no input '{role}'", (*at, "inputs", role), hint)
+        for role in () if unknown else step.roles:  # a misspelt role is also a missing one
             if role not in inputs:
-                raise self.document.error(
-                    f"{step.name} needs an input '{role}'", at, "add it under 'inputs:'"
-                )
+                self._note(f"{step.name} needs an input '{role}'", at, "add it under 'inputs:'")
 
     def _claim(self, name: str, path: marked_yaml.Path) -> None:
+        hint = "give this step another 'name:'"
         if name == PREVIOUS:
-            raise self.document.error(
-                "'previous' is a reserved name", path, "give this step another 'name:'"
-            )
+            self._note("'previous' is a reserved name", path, hint)
         if name in self.taken:
-            raise self.document.error(
-                f"the name '{name}' is taken, in line {self.taken[name]} already",
-                path,
-                "give this step another 'name:'",
-            )
-        self.taken[name] = self.document.line(path)
+            line = self.taken[name]
+            self._note(f"the name '{name}' is taken, in line {line} already", path, hint)
+        self.taken.setdefault(name, self.document.line(path))
 
     def _data(self, at: marked_yaml.Path, item: _StepItem, step: Step) -> str | None:
         if step.needs_data is None:
             if item.data is not None:
-                raise self.document.error(f"{step.name} reads no data", (*at, "data"), "remove it")
+                self._note(f"{step.name} reads no data", (*at, "data"), "remove it")
             return None
         if item.data is None:
             hint = f"add 'data:' with one of: {', '.join(self.read.data) or 'none declared yet'}"
-            raise self.document.error(f"{step.name} needs {step.needs_data} data", at, hint)
-        if item.data not in self.read.data:
+            self._note(f"{step.name} needs {step.needs_data} data", at, hint)
+        elif item.data not in self.read.data:
             hint = closest(item.data, self.read.data, "data sets")
-            raise self.document.error(f"no data set is named '{item.data}'", (*at, "data"), hint)
-        if self.uses.setdefault(item.data, step.needs_data) != step.needs_data:
-            raise self.document.error(
-                f"'{item.data}' is used for calibration and for evaluation",
-                (*at, "data"),
-                "evaluate on a text that no step has seen",
-            )
+            self._note(f"no data set is named '{item.data}'", (*at, "data"), hint)
+        elif self.uses.setdefault(item.data, step.needs_data) != step.needs_data:
+            hint = "evaluate on a text that no step has seen"
+            problem = f"'{item.data}' is used for calibration and for evaluation"
+            self._note(problem, (*at, "data"), hint)
         return item.data

@@ -18,6 +18,7 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from pressmark.compression.errors import RecipeError
 from pressmark.registry.errors import PressmarkError
 from pressmark.registry.facts import scalar
 
@@ -75,12 +76,18 @@ def print_json(value: object) -> None:
 def print_error(error: PressmarkError, *, as_json: bool = False) -> None:
     """Write what happened and what to do next to standard error."""
     if as_json:
-        problem = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+        problem = _problem(error)
+        if isinstance(error, RecipeError) and error.problems:
+            problem["problems"] = [{**_problem(one), "line": one.line} for one in error.problems]
         print(json.dumps(problem), file=stderr.file)
         return
     stderr.print(f"[bold red]error:[/] {escape(error.message)}")
     if error.hint:
         stderr.print(f"[bold]try:[/]   {escape(error.hint)}")
+
+
+def _problem(error: PressmarkError) -> dict[str, Any]:
+    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:

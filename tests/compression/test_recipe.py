@@ -38,10 +38,11 @@ steps:
 def refused(text: str, line: int | None, message: str, hint: str = "") -> None:
     with pytest.raises(RecipeError) as caught:
         Recipe.from_bytes(text.encode(), "r.yaml")
-    assert message in caught.value.message
-    assert hint in caught.value.hint
-    assert caught.value.line == line, caught.value.message
-    assert caught.value.message.startswith(f"r.yaml:{line}: " if line else "r.yaml: ")
+    first = caught.value.problems[0] if caught.value.problems else caught.value
+    assert message in first.message
+    assert hint in first.hint
+    assert first.line == caught.value.line == line, caught.value.message
+    assert first.message.startswith(f"r.yaml:{line}: " if line else "r.yaml: ")
 
 
 def test_a_recipe_plans_each_execution() -> None:
@@ -132,6 +133,42 @@ def test_what_is_wrong_is_refused_with_its_line(
 ) -> None:
     assert old in GOOD
     refused(GOOD.replace(old, new, 1), line, message, hint)
+
+
+def problems(text: str) -> list[tuple[int | None, str]]:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_bytes(text.encode(), "r.yaml")
+    found = caught.value.problems
+    if found:
+        assert caught.value.message.startswith(f"r.yaml: {len(found)} problems\n")
+        assert all(one.message in caught.value.message for one in found)
+        assert all(one.hint in caught.value.message for one in found)
+    return [(one.line, one.message.partition(": ")[2]) for one in found]
+
+
+def test_all_problems_are_told_at_once_and_each_once() -> None:
+    text = GOOD.replace("times: 2", "tmes: 2, text: 3").replace("adapter: other", "adaptor: oter")
+    text = text.replace("[base, once, example]", "[base, onze, once]").replace("t: base", "t: bass")
+    assert problems(text) == [
+        (11, "text: Input should be a valid string, not 3"),
+        (11, "example/append has no parameter 'tmes'"),
+        (13, "nothing before this step is named 'oter'"),
+        (13, "example/join takes no input 'adaptor'"),
+        (16, "nothing before this step is named 'onze'"),
+        (17, "nothing before this step is named 'bass'"),
+    ]
+
+
+def test_the_steps_are_looked_at_even_where_the_document_is_malformed() -> None:
+    text = GOOD.replace("name: demo", "nmae: demo\nseed: x").replace("append", "apend")
+    text = text.replace("data: seen", "dta: seen").replace("example/count", "example/cont")
+    assert problems(text) == [
+        (1, "unknown key 'nmae'"),
+        (2, "seed: Input should be a valid integer, not 'x'"),
+        (10, "there is no step 'example/apend'"),
+        (15, "unknown key 'dta'"),
+        (16, "there is no step 'example/cont'"),
+    ]
 
 
 def test_unknown_steps_keep_their_class_and_the_cause() -> None:

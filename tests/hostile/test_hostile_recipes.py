@@ -1,9 +1,12 @@
 """Recipes that cannot be run: each is refused with its line before anything is done."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from pressmark.api.cli import exit_codes
 
 GOOD = """\
 name: half
@@ -49,3 +52,13 @@ def test_the_recipe_that_is_spoilt_is_good(cli, kept, tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(GOOD)
     arguments = ("run", tmp_path / "recipe.yaml", "--input", "base", "--dry-run")
     assert cli("-R", kept, *arguments).code == 0
+
+
+def test_all_that_is_wrong_is_told_at_once(cli, kept, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(GOOD.replace("magnitude", "magnitud").replace("name: half", "nam: half"))
+    ran = cli("-R", kept, "run", recipe, "--input", "base", "--json")
+    assert ran.code == exit_codes.REFUSED
+    found = json.loads(ran.err)
+    assert [problem["line"] for problem in found["problems"]] == [1, 5]
+    assert all(problem["message"] in found["message"] for problem in found["problems"])
