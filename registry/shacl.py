@@ -250,6 +250,12 @@ class CompiledShapes:
     links: frozenset[NamedNode]
     times: frozenset[NamedNode]
 
+    @cached_property
+    def kinds(self) -> frozenset[object]:
+        """The classes that a closed shape is for: all that may be said of their instances."""
+        closed = (kind for kind, found in self.by_target.items() if any(s.closed for s in found))
+        return frozenset(closed)
+
     def check(self, quads: Collection[Quad], focus: Iterable[NamedNode]) -> Iterator[Violation]:
         """Validate.
 

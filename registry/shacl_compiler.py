@@ -43,8 +43,8 @@ def compiled_shapes(version: str) -> CompiledShapes:
 
 
 def targeted_classes(version: str) -> Collection[object]:
-    """List the classes whose instances some shape is for."""
-    return compiled_shapes(version).by_target.keys()
+    """List the classes whose instances a closed shape is for."""
+    return compiled_shapes(version).kinds
 
 
 def linking_properties(version: str) -> Collection[object]:

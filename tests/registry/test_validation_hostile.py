@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from pyoxigraph import NamedNode, Quad, RdfFormat, Store, Triple
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Store, Triple
 
 from pressmark.ontology import shapes
-from pressmark.ontology.terms import PREFIXES, PROV, RDF, SH
+from pressmark.ontology.terms import PM, PREFIXES, PROV, RDF, SH
 from pressmark.registry import descriptions
 from pressmark.registry.errors import RecordRefusedError
 from pressmark.registry.fsck import fsck
 from pressmark.registry.record import Record
 from pressmark.registry.registry import Registry
+from pressmark.registry.shacl_compiler import compiled_shapes
 from pressmark.registry.validation import Validator
 
 Rebuild: TypeAlias = Callable[[NamedNode, list[Triple]], Record]
@@ -163,6 +164,67 @@ def test_the_records_that_are_spoilt_are_good(world, rebuild, kind: str) -> None
     record = world.record(kind)
     assert Validator().validate(record, world.store) == ()
     assert spoil(record, "INSERT DATA { }", rebuild) == Record(record.bundle, record.nquads)
+
+
+GOOD = (
+    *("run", "continued-run", "closing", "import", "prune", "failed-step", "evaluation", "policy"),
+    *("registration", "check", "generation-check", "promotion", "tagging", "retirement", "file"),
+)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pyshacl"])
+@pytest.mark.parametrize("kind", GOOD)
+def test_no_type_can_be_left_out_or_misspelt(world, rebuild, kind: str, engine: str) -> None:
+    record, validator = world.record(kind), Validator(engine)
+    assert validator.validate(record, world.store) == ()
+    triples = [quad.triple for quad in record.quads()]
+    for place, (subject, predicate, value) in enumerate(triples):
+        if predicate == RDF.type:
+            misspelt = Triple(subject, predicate, NamedNode(value.value + "s"))
+            for instead in ([], [misspelt]):
+                spoilt = [*triples[:place], *instead, *triples[place + 1 :]]
+                refused = validator.validate(rebuild(record.bundle, spoilt), world.store)
+                assert refused, (subject, value, instead)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pyshacl"])
+@pytest.mark.parametrize("kind", GOOD)
+def test_nothing_unknown_can_be_said_of_any_node(world, rebuild, kind: str, engine: str) -> None:
+    record, validator = world.record(kind), Validator(engine)
+    triples = [quad.triple for quad in record.quads()]
+    unknown = NamedNode(PM.NAMESPACE + "anythingAtAll")
+    for node in {triple.subject for triple in triples}:
+        spoilt = rebuild(record.bundle, [*triples, Triple(node, unknown, Literal("x"))])
+        assert validator.validate(spoilt, world.store), node
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pyshacl"])
+@pytest.mark.parametrize("kind", ["import", "prune", "failed-step", "evaluation", "policy"])
+def test_a_step_of_which_nothing_is_told_is_refused(world, rebuild, kind: str, engine: str) -> None:
+    """Without pm:Step, and without times, outcome, agent, environment, run and name."""
+    gutted = """DELETE { ?step ?said ?value } WHERE { ?step a pm:Step ; ?said ?value .
+        FILTER(?value = pm:Step || ?said IN (prov:startedAtTime, prov:endedAtTime,
+            pm:outcome, pm:inEnvironment, pm:isStepOf, pm:stepName)) }"""
+    record = spoil(world.record(kind), gutted, rebuild)
+    broken = {found.shape for found in Validator(engine).validate(record, world.store)}
+    assert {
+        "stepTypes",
+        "started",
+        "ended",
+        "outcome",
+        "environment",
+        "isStepOf",
+        "stepName",
+    } <= broken
+
+
+def test_a_kind_that_no_closed_shape_is_for_is_unknown(world, monkeypatch) -> None:
+    """An open shape asks something of a node, but does not say all that may be said of it."""
+    text = shapes() + "\n:Open a sh:NodeShape ; sh:targetClass pm:Unheard ; sh:property :label .\n"
+    monkeypatch.setattr("pressmark.registry.shacl_compiler.shapes", lambda _version: text)
+    known = compiled_shapes.__wrapped__("open").kinds
+    assert PM.Prune in known
+    assert NamedNode(PM.NAMESPACE + "Unheard") not in known
 
 
 @pytest.fixture(scope="module")
