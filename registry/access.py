@@ -77,6 +77,7 @@ class GraphAccess:
         self.commit_mutex = threading.RLock()
         self._live: GraphStore | None = None
         self._indexed = 0  # how many journal entries the live graph holds
+        self._described: set[bytes] = set()  # shared descriptions that the live graph has
         self._view: View | None = None
         self._published_at, self._published_in = 0.0, 0.0
         self._timer: threading.Timer | None = None
@@ -140,8 +141,8 @@ class GraphAccess:
                 try:
                     self._catch_up(graph)
                 except BaseException:
-                    self._live = None
-                    graph.close()
+                    self._live = graph
+                    self._drop_live()
                     raise
                 self._live = graph
             return graph
@@ -155,11 +156,29 @@ class GraphAccess:
         assert self._live is not None
         reached(FaultPoint.BEFORE_GRAPH)
         try:
-            self._live.extend(_with_journal(_unknown(nquads, self._live), bundle, entry))
+            self._live.extend(_with_journal(self._unknown(nquads, self._live), bundle, entry))
             self._indexed = entry.sequence
         except (OSError, StoreError):
             self._try_again(entry)
         reached(FaultPoint.AFTER_GRAPH)
+
+    def _unknown(self, nquads: bytes, graph: GraphReader) -> bytes:
+        """Leaves out the shared descriptions that the graph has: adding them changes nothing.
+
+        Much of a step's record describes its machine, engine and recipe, the same each time.
+        """
+        kept = []
+        new: dict[bytes, bool] = {}
+        for line in nquads.splitlines(keepends=True):
+            name = line[line.rindex(b"<") + 1 : line.rindex(b">")]
+            if name in self._described:
+                continue
+            if name.startswith(_SHARED) and name not in new:
+                new[name] = next(graph.quads(NamedNode(name.decode())), None) is None
+            if new.get(name, True):
+                kept.append(line)
+        self._described.update(name for name, is_new in new.items() if not is_new)
+        return b"".join(kept)
 
     def _try_again(self, entry: Entry) -> None:
         # After a failed write Oxigraph's handle fails for ever, even when there is space again.
@@ -215,6 +234,7 @@ class GraphAccess:
             self._lock.release()
 
     def _drop_live(self) -> None:
+        self._described.clear()
         if self._live is not None:
             self._live.close()
             self._live = None
@@ -381,22 +401,6 @@ def _expect_nothing_of(bundle: NamedNode, entry: Entry, graph: GraphReader) -> N
             f"The graph holds statements of journal entry {entry.sequence}, but lacks {lost}.",
             "Run `pressmark reindex`.",
         )
-
-
-def _unknown(nquads: bytes, graph: GraphReader) -> bytes:
-    """Leaves out the shared descriptions that the graph has: writing them again changes nothing.
-
-    Much of a step's record describes its machine, engine and recipe, the same each time.
-    """
-    known: dict[bytes, bool] = {}
-    kept = []
-    for line in nquads.splitlines(keepends=True):
-        name = line[line.rindex(b"<") + 1 : line.rindex(b">")]
-        if name.startswith(_SHARED) and name not in known:
-            known[name] = next(graph.quads(NamedNode(name.decode())), None) is not None
-        if not known.get(name, False):
-            kept.append(line)
-    return b"".join(kept)
 
 
 def _with_journal(nquads: bytes, bundle: NamedNode, entry: Entry) -> bytes:
