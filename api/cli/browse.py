@@ -9,6 +9,7 @@ from pressmark.api.cli import exit_codes, render
 from pressmark.api.cli.app import ArtifactName, Json, opened
 from pressmark.api.cli.output import print_json, stderr, stdout
 from pressmark.api.cli.progress import RichProgress
+from pressmark.api.plain import setting
 from pressmark.registry import lineage as lineages
 from pressmark.registry import search, transfer, views
 from pressmark.registry.errors import InvalidInputError
@@ -48,7 +49,7 @@ def ls(
         kind=kind,
         tag=tag,
         digest=digest,
-        parameter=render.parameter(parameter) if parameter else None,
+        parameter=setting(parameter) if parameter else None,
         limit=limit,
         after=search.resolve(registry, after) if after else None,
     )

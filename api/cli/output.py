@@ -4,23 +4,18 @@ Results go to standard output and everything else (progress, hints, errors) to s
 that `pressmark ls --json | jq` always reads clean JSON.
 """
 
-import dataclasses
 import json
-import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from enum import Enum
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from pyoxigraph import Literal, NamedNode, Triple
 from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from pressmark.api.plain import plain
 from pressmark.compression.errors import RecipeError
 from pressmark.registry.errors import PressmarkError
-from pressmark.registry.facts import scalar
 
 WIDE = 10_000
 """Columns where there is no terminal: a pipe or a file should not cut cells."""
@@ -32,6 +27,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 ASSURANCE_STYLES = {
     "refuted": "bold red",
     "none": "yellow",
+    "unverified": "yellow",
     "checked": "green",
     "reproduced": "bold green",
     "declared": "yellow",
@@ -40,32 +36,6 @@ ASSURANCE_STYLES = {
 
 
 Cell: TypeAlias = str | int | float | bool
-
-
-def plain(value: object) -> Any:
-    """A result as JSON values: dataclasses become objects, IRIs and paths become strings.
-
-    A literal becomes a number or a truth value where it is one; a number that JSON has no word for
-    (infinity, NaN) stays text.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, NamedNode):
-        return value.value
-    if isinstance(value, Literal):
-        read = scalar(value)
-        return value.value if isinstance(read, float) and not math.isfinite(read) else read
-    if isinstance(value, Triple):
-        return {name: plain(getattr(value, name)) for name in ("subject", "predicate", "object")}
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Enum):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(plain(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    return value
 
 
 def print_json(value: object) -> None:
@@ -107,8 +77,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
 def styled(cell: object) -> str:
     """A cell's text; words of assurance carry their colour, everything else is escaped."""
     text = "" if cell is None else str(plain(cell))
-    style = ASSURANCE_STYLES.get(text)
-    return f"[{style}]{text}[/]" if style else escape(text)
+    words = text.split(", ")
+    if not all(word in ASSURANCE_STYLES for word in words):
+        return escape(text)
+    return ", ".join(f"[{ASSURANCE_STYLES[word]}]{word}[/]" for word in words)
 
 
 def human_bytes(count: float | None) -> str:
@@ -130,3 +102,8 @@ def human_seconds(seconds: float | None) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def estimated_seconds(seconds: float) -> str:
+    """A duration that nobody has measured: no more exact than it can be."""
+    return "< 1 s" if seconds < 1 else human_seconds(seconds)

@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from pressmark.api.cli.output import (
-    ASSURANCE_STYLES,
     Cell,
     human_bytes,
     human_seconds,
@@ -19,11 +18,10 @@ from pressmark.api.cli.output import (
     table,
 )
 from pressmark.ontology.terms import PREFIXES
-from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.facts import ArtifactSummary, scalar, short_id
 from pressmark.registry.graph import Row
-from pressmark.registry.lineage import Edge, Lineage, assurance, assured
-from pressmark.registry.occurrences import Measurement, Scalar
+from pressmark.registry.lineage import Edge, Lineage, assurance
+from pressmark.registry.occurrences import Measurement
 from pressmark.registry.registry import Registry
 from pressmark.registry.views import ActivityView, ArtifactView, WhereView
 
@@ -40,7 +38,7 @@ def artifacts(registry: Registry, found: Sequence[ArtifactSummary]) -> None:
             one.kind_name,
             human_bytes(one.size),
             one.license or "",
-            assured(assurance(registry, one.iri).evidence),
+            assurance(registry, one.iri).label,
             " ".join((*one.aliases, *(f"#{tag}" for tag in one.tags))),
             (one.generated_at or "")[:19].replace("T", " "),
         )
@@ -132,7 +130,7 @@ def whereabouts(registry: Registry, found: WhereView) -> None:
     for one in found.artifacts:
         chain = assurance(registry, one.iri)
         names = [one.name, *(e.name for e in _chain(registry, chain.edges))]
-        what = f"{one.kind_name}, {one.status}, {styled_label(chain.label)}"
+        what = f"{one.kind_name}, {one.status}, {styled(chain.label)}"
         stdout.print(f"\n[bold]{escape(one.name)}[/] {short_id(one.iri)}  {what}")
         stdout.print("  " + escape(" <- ".join(names)))
         if one.aliases:
@@ -148,11 +146,6 @@ def _chain(registry: Registry, edges: Iterable[Edge]) -> list[ArtifactSummary]:
     return list(summaries(registry, parents).values())
 
 
-def styled_label(label: str) -> str:
-    """Words of assurance in their colours."""
-    return ", ".join(styled(word) for word in label.split(", "))
-
-
 def tree(found: Lineage, *, down: bool) -> None:
     """A lineage as a tree: the artifact first, its parents (or children) below."""
     top = Tree(_node_text(found, found.root), guide_style="dim")
@@ -163,8 +156,7 @@ def tree(found: Lineage, *, down: bool) -> None:
 def _grow(branch: Tree, found: Lineage, iri: NamedNode, *, down: bool) -> None:
     for edge in found.to_children(iri) if down else found.to_parents(iri):
         following = edge.child if down else edge.parent
-        style = ASSURANCE_STYLES.get(assured(edge.evidence), "yellow")
-        label = f"[dim]{escape(edge.step_name or 'registered')}[/] [{style}]{edge.label}[/]"
+        label = f"[dim]{escape(edge.step_name or 'registered')}[/] {styled(edge.label)}"
         if following is None:
             source = found.node(iri).artifact.imported_from or "outside"
             branch.add(f"{label}  from {escape(source)}")
@@ -214,20 +206,3 @@ def _number(measurement: Measurement) -> str:
         return human_bytes(value)
     text = f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
     return text if unit == "1" else f"{text} {unit}"
-
-
-def parameter(text: str) -> tuple[str, Scalar]:
-    """NAME=VALUE as it was recorded: numbers and truth values are not text.
-
-    Raises:
-        InvalidInputError: There is no "=".
-    """
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidInputError(f"'{text}' is not NAME=VALUE", "such as --parameter sparsity=0.5")
-    for read in (int, float):
-        try:
-            return name, read(value)
-        except ValueError:
-            continue
-    return name, value == "true" if value in ("true", "false") else value
