@@ -9,7 +9,9 @@ Five checks, each with its findings:
 * ``journal``: every line has its digest and follows the one before; each bundle is proved to be in
   the Merkle tree over the lines.
 * ``bundles``: each bundle's bytes have the digest that the journal names.
-* ``graph``: the graph holds exactly the statements of the bundles.
+* ``graph``: the graph holds exactly the statements of the bundles, and nothing anywhere else that
+  speaks of their nodes or falsely points at them. Later evidence about an artifact is found through
+  the graph: that none was taken out of it, only the verification of the whole registry can tell.
 * ``shapes``: each record conforms to the shapes that it was committed under, judged in the order of
   the journal, as on the day of its commit.
 * ``files``: the stored files have the digests that the records give.
@@ -21,7 +23,7 @@ No model is loaded and nothing is computed again: that is what ``pressmark check
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,7 +41,7 @@ from pressmark.registry.errors import (
     StoreLockedError,
 )
 from pressmark.registry.graph import GraphReader
-from pressmark.registry.ids import base_iri
+from pressmark.registry.ids import base_iri, is_ni_iri
 from pressmark.registry.index import bundle_at, journal_quads
 from pressmark.registry.journal import GENESIS, Entry, verify_inclusion
 from pressmark.registry.neighbourhood import JOURNAL_GRAPH
@@ -181,6 +183,7 @@ class _Audit:
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     examined: dict[str, int] = field(default_factory=dict)
     _unreadable: set[str] = field(default_factory=set)
+    _stated: dict[object, frozenset[Quad]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.blobs: BlobStore = self.registry.blobs
@@ -336,6 +339,37 @@ class _Audit:
             )
         for name, quads in expected.items():
             self._compare(name.value, quads, set(self.graph.quads(name)))
+        for quad in self._said_elsewhere(bundles, expected):
+            self._add_unstated(quad)
+        self._check_strays()
+
+    def _said_elsewhere(
+        self, bundles: Iterable[_Bundle], graphs: Container[object]
+    ) -> Iterator[Quad]:
+        """What other graphs say of the nodes of these bundles, which only their own graphs may.
+
+        Other bundles may point at a node that is minted, if their bytes say so.
+        """
+        journalled = {bundle.iri for bundle in bundles}
+        for node in sorted({node for bundle in bundles for node in bundle.subjects}, key=str):
+            for quad in self.graph.match(subject=node):
+                compared = quad.graph_name == JOURNAL_GRAPH and node in journalled
+                if not compared and quad.graph_name not in graphs:
+                    yield quad
+            for quad in () if is_ni_iri(node) else self.graph.match(object_=node):
+                if quad.graph_name not in graphs and not self._is_stated(quad):
+                    yield quad
+
+    def _is_stated(self, quad: Quad) -> bool:
+        name = quad.graph_name
+        if name not in self._stated:
+            bundle = self._by_name(name) if isinstance(name, NamedNode) else None
+            self._stated[name] = frozenset(bundle.quads if bundle else ())
+        return quad in self._stated[name]
+
+    def _check_strays(self) -> None:
+        for quad in self.graph.strays():
+            self._add_unstated(quad)
 
     def compare_graphs(self, replay: StoreReader) -> None:
         """The graph holds exactly what the bundles and the journal give, and nothing else."""
@@ -344,15 +378,19 @@ class _Audit:
         for name in self.progress.track(sorted(names, key=str), len(names), "comparing the graph"):
             expected = set(replay.match(graph=name))
             self._compare(name.value, expected, set(self.graph.quads(name)))
-        for quad in self.graph.strays():
-            self._add("graph", "no graph", f"{_triple(quad)} belongs to no bundle")
+        self._check_strays()
 
     def _compare(self, place: str, expected: set[Quad], found: set[Quad]) -> None:
         self.examined["graph"] += len(expected)
         for quad in sorted(expected - found, key=str):
             self._add("graph", place, f"lacks the triple {_triple(quad)}")
         for quad in sorted(found - expected, key=str):
-            self._add("graph", place, f"has the triple {_triple(quad)}, which no record states")
+            self._add_unstated(quad)
+
+    def _add_unstated(self, quad: Quad) -> None:
+        name = quad.graph_name
+        place = name.value if isinstance(name, NamedNode) else "no named graph"
+        self._add("graph", place, f"has the triple {_triple(quad)}, which no record states")
 
     def check_shapes(self, bundles: Iterable[_Bundle], replay: StoreReader) -> None:
         """Each record conforms, judged in order and from an empty graph on.

@@ -8,11 +8,12 @@ from types import ModuleType
 from typing import NamedTuple
 
 import pytest
-from pyoxigraph import Literal, NamedNode, Quad, Store
+from pyoxigraph import DefaultGraph, Literal, NamedNode, Quad, Store
 
-from pressmark.ontology.terms import PM, RDFS
+from pressmark.ontology.terms import PM, PROV, RDFS
 from pressmark.registry.errors import NotFoundError, StoreDamagedError
 from pressmark.registry.ids import new_iri
+from pressmark.registry.index import bundle_at
 from pressmark.registry.layout import object_key
 from pressmark.registry.registry import Registry
 from pressmark.registry.verify import Verification, verify, verify_all
@@ -236,7 +237,7 @@ def test_any_statement_that_is_missing_from_the_graph(history: History) -> None:
 
 
 def test_a_statement_missing_from_the_lineage_is_found_from_the_artifact(history: History) -> None:
-    bundle = history.registry.bundle_of(2)
+    bundle = bundle_at(history.registry.graph(), 2)
     quads = graph_quads(history.registry)
     journal = [quad for quad in quads if quad.graph_name == JOURNAL and quad.subject == bundle]
     for quad in [*journal, *[quad for quad in quads if quad.graph_name == bundle][::4]]:
@@ -245,32 +246,64 @@ def test_a_statement_missing_from_the_lineage_is_found_from_the_artifact(history
             assert any(triple(quad) in text for text in found["graph"]), quad
 
 
+@pytest.mark.parametrize("lie", ["a false label", "a false parent", "a false alias"])
 @pytest.mark.parametrize(
-    "place", ["bundle", "description", "journal", "unknown graph", "default graph"]
+    "place",
+    ["bundle", "another's bundle", "description", "journal", "unknown graph", "default graph"],
 )
-def test_an_added_statement_is_named(history: History, place: str) -> None:
-    bundle = history.registry.bundle_of(2)
-    assert bundle is not None
+def test_an_added_statement_is_named(history: History, place: str, lie: str) -> None:
+    """By the verification of everything, and by that of the artifact which it concerns."""
+    bundle, another = (bundle_at(history.registry.graph(), sequence) for sequence in (2, 4))
     description = next(
         quad.graph_name
         for quad in graph_quads(history.registry)
         if str(quad.graph_name).startswith("<ni:")
     )
-    extra = (history.pruned, RDFS.label, Literal("a lie"))
-    quad = {
-        "bundle": Quad(*extra, bundle),
-        "description": Quad(description, RDFS.label, Literal("a lie"), description),  # type: ignore[arg-type]
-        "journal": Quad(bundle, PM.sequence, Literal(1), JOURNAL),
-        "unknown graph": Quad(*extra, new_iri()),
-        "default graph": Quad(*extra),
+    graph = {
+        "bundle": bundle,
+        "another's bundle": another,
+        "description": description,
+        "journal": JOURNAL,
+        "unknown graph": new_iri(),
+        "default graph": DefaultGraph(),
     }[place]
+    extra = {
+        "a false label": (history.pruned, RDFS.label, Literal("a lie")),
+        "a false parent": (history.pruned, PROV.wasDerivedFrom, history.other),
+        "a false alias": (new_iri(), PM.assigns, history.pruned),
+    }[lie]
+    quad = Quad(*extra, graph)  # type: ignore[arg-type]
     with Changed(history.registry, quad, add=True):
-        found = problems(verify_all(history.registry))
-        assert set(found) == {"graph"}
-        assert any(triple(quad) in text for text in found["graph"])
-        if place in ("bundle", "journal"):
-            assert not verify(history.registry, history.pruned).ok
+        for verification in (
+            verify_all(history.registry),
+            verify(history.registry, history.pruned),
+        ):
+            found = problems(verification)
+            assert "graph" in found
+            assert any(triple(quad) in text for text in found["graph"])
+        assert set(problems(verify_all(history.registry))) == {"graph"}
     assert verify_all(history.registry).ok
+
+
+@pytest.mark.parametrize("about", ["a description", "a place in the journal"])
+def test_an_added_statement_about_what_a_bundle_needs(history: History, about: str) -> None:
+    bundle = bundle_at(history.registry.graph(), 2)
+    assert bundle is not None
+    description = next(
+        quad.subject
+        for quad in graph_quads(history.registry)
+        if quad.graph_name == quad.subject and quad.object == PM.Environment
+    )
+    quad = {
+        "a description": Quad(description, PM.threadCount, Literal(99), new_iri()),  # type: ignore[arg-type]
+        "a place in the journal": Quad(bundle, PM.sequence, Literal(1), JOURNAL),
+    }[about]
+    with Changed(history.registry, quad, add=True):
+        for verification in (
+            verify_all(history.registry),
+            verify(history.registry, history.pruned),
+        ):
+            assert any(triple(quad) in text for text in problems(verification)["graph"])
 
 
 def test_a_changed_statement_is_named_twice(history: History) -> None:
