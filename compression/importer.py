@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pressmark.compression.architecture import CONFIG_FILE, read_json
 from pressmark.compression.checkpoint import Checkpoint
@@ -65,6 +65,20 @@ class Source:
     revision: str = ""
 
 
+def anchored(source: str) -> str:
+    """Names a local source so that it means the same from every working folder.
+
+    What lies in the home folder begins with "~": a record is for ever, and the folder's name is
+    often a person's. What is not there stays as it is: a hub id, or a source that is gone.
+    """
+    path = Path(source).expanduser()
+    if not path.exists():
+        return source
+    path, home = path.absolute(), Path.home()
+    at_home = len(home.parts) > 1 and path.is_relative_to(home)
+    return f"~/{path.relative_to(home)}" if at_home else str(path)
+
+
 class Import(Step):
     """Takes a model in, unchanged, and says where it is from and under which licence."""
 
@@ -74,8 +88,8 @@ class Import(Step):
     produces = PM.BaseModel
     roles: ClassVar[tuple[str, ...]] = ()
 
-    source: Annotated[str, Field(min_length=1)]
-    """A model folder, a .gguf file, or a hub id such as "org/model"."""
+    source: Annotated[str, Field(min_length=1), AfterValidator(anchored)]
+    """A model folder, a .gguf file, or a hub id such as "org/model"; see `anchored`."""
     revision: str | None = None
     """Branch, tag or commit of a hub id; the commit that it stands for is recorded."""
     license: str | None = None

@@ -2,8 +2,8 @@
 
 A re-run knows what the record says and nothing else: step, parameters, seed, number of threads,
 inputs and text by digest. Equal bytes are the strongest evidence there is. Other bytes from the
-same code on the same machine refute the record; other bytes from other code or another machine are
-inconclusive, and the differences are named.
+same code on the same machine refute the record; other bytes from other code, another machine or a
+source outside the registry (an import) are inconclusive, and the differences are named.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from pressmark.registry.record import Description
 from pressmark.registry.registry import Registry
 
 CLAIM: Final = "a re-run in a new process gives the same bytes"
+OUTSIDE: Final = "source: outside the registry, it may have changed since"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Reproduction:
         equal: Whether every file has the recorded digest.
         conclusive: Whether code and machine are those of the record; always true when equal.
         difference: The first file and tensor that differ; empty when equal.
-        conditions: What differs between the recorded and the present code and machine.
+        conditions: What differs, or may differ, between the recorded conditions and the present.
         evidence: The recorded evidence, one for each parent.
         seconds: Wall time of the step.
     """
@@ -99,6 +100,8 @@ def reproduce(
         result = _in_new_process(job, folder, progress or NullProgress(), stored.name)
         difference = _difference(registry, stored, result)
         changed = tuple(_changed_conditions(registry, step))
+        if difference and not step.inputs:
+            changed = (OUTSIDE, *changed)
         conclusive = not difference or not changed
         log = folder / "log.txt"
         detail = "\n".join((difference, *changed)) if difference else ""

@@ -233,6 +233,33 @@ def test_a_stated_licence_wins(tiny_folder: Tiny, tmp_path: Path) -> None:
     assert run(tmp_path / "y", source, license="apache-2.0")[0].license == "Apache-2.0"
 
 
+def test_a_relative_source_means_the_same_everywhere(
+    tiny_folder: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tiny_folder("llama")
+    monkeypatch.chdir(source.parent)
+    output, context, step = run(tmp_path / "x", source.name)
+    assert output.attributes["importedFrom"] == step.parameters()["source"] == str(source)
+    monkeypatch.chdir(tmp_path)
+    found = step.check(Inputs({}), Produced(context.output), context)
+    assert "at the source, byte for byte" in found.claims[-1].text
+
+
+def test_the_name_of_the_home_folder_is_not_recorded(
+    tiny_folder: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tiny_folder("llama")
+    monkeypatch.setenv("HOME", str(source.parent))
+    assert Import(source=str(source)).source == f"~/{source.name}"
+    assert Import(source=f"~/{source.name}").locate().path == source
+    monkeypatch.setenv("HOME", "/")
+    assert Import(source=str(source)).source == str(source)
+
+
+def test_a_hub_id_stays_as_it_is() -> None:
+    assert Import(source="org/model").source == "org/model"
+
+
 def test_nothing_of_the_source_is_changed(tiny_folder: Tiny, tmp_path: Path) -> None:
     source = tiny_folder("llama")
     before = json.dumps({p.name: p.stat().st_mtime_ns for p in source.iterdir()}, sort_keys=True)

@@ -9,6 +9,7 @@ from pressmark.compression.comparing import first_difference
 from pressmark.compression.errors import NotReproducibleError
 from pressmark.compression.reproduce import reproduce
 from pressmark.compression.stored import load_step, result_verdicts
+from pressmark.compression.verbs import import_model
 from pressmark.ontology.terms import PM
 from pressmark.registry import environment
 from pressmark.registry.lineage import assurance
@@ -92,6 +93,26 @@ def test_an_import_is_made_again_while_its_source_is_there(lab) -> None:
     with pytest.raises(NotReproducibleError, match=r"cannot be made again here.*No such file"):
         reproduce(lab.registry, base)
     assert result_verdicts(lab.registry, base) == (PM.holds, PM.holds)
+
+
+def test_an_import_from_a_relative_path_is_made_again(
+    lab, tiny_complete, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tiny_complete("llama")
+    monkeypatch.chdir(source.parent)
+    base = import_model(lab.registry, source.name, "base", license="MIT")
+    monkeypatch.chdir(lab.folder)
+    assert reproduce(lab.registry, base).equal
+
+
+@pytest.mark.usefixtures("steady")
+def test_a_source_that_has_changed_refutes_nothing(lab) -> None:
+    base = lab.bring()
+    (lab.folder / "model-source.txt").write_text("something else")
+    found = reproduce(lab.registry, base)
+    assert found.holds is None
+    assert found.conditions == (reproducing.OUTSIDE,)
+    assert result_verdicts(lab.registry, base)[-1] == PM.inconclusive
 
 
 def test_a_re_run_uses_the_recorded_threads(lab) -> None:
