@@ -60,7 +60,7 @@ _PATTERN: Final = re.compile(r"[*?\[]")
 # ---------------------------------------------------------------------------------- one artifact
 
 
-def resolve(registry: Reader, name: str) -> NamedNode:
+def resolve(registry: Reader, name: str, *, paths: bool = True) -> NamedNode:
     """Finds the one artifact that a person means.
 
     Args:
@@ -68,6 +68,7 @@ def resolve(registry: Reader, name: str) -> NamedNode:
         name: An IRI, an alias, a path of a file or folder, an artifact's name, at least four digits
             of the beginning or end of its UUID, or of the beginning of the digest of its content or
             of a file that it alone has.
+        paths: Whether a path on this machine's disk is a name; not for those who are elsewhere.
 
     Raises:
         NotFoundError: Nothing fits; the message says what was tried and what is close.
@@ -75,6 +76,8 @@ def resolve(registry: Reader, name: str) -> NamedNode:
     """
     given = name.strip()
     for look in (_by_iri, _by_alias, _by_path, _by_name, _by_identifier, _by_digest):
+        if look is _by_path and not paths:
+            continue
         if found := list(dict.fromkeys(look(registry, given))):
             return _only(registry, given, found)
     raise _not_found(registry, given)
