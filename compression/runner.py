@@ -41,6 +41,7 @@ from pressmark.compression.stored import (
 from pressmark.compression.workspace import run_state, uninterrupted, working_folder
 from pressmark.ontology.terms import PM
 from pressmark.registry.errors import NotFoundError, PressmarkError
+from pressmark.registry.facts import short_id
 from pressmark.registry.ids import new_iri, sub_iri
 from pressmark.registry.occurrences import Measurement
 from pressmark.registry.record import Description
@@ -272,7 +273,8 @@ class _Session:
         reused = made is not None
         title = f"step {index + 1} of {len(self.recipe.steps)}: {planned.step.name}"
         if made is not None:
-            self.runner.progress.log(f"{title} -> {planned.name} (reused {made.result.value})")
+            known = f"{planned.name} (reused {short_id(made.result)})"
+            self.runner.progress.log(f"{title} -> {known}")
             self._check_reused(index, job, made)
         else:
             self.runner.progress.log(f"{title} -> {planned.name}")

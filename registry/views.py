@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import Literal, NamedNode, RdfFormat, parse
 
+from pressmark.ontology.terms import PM, PROV
 from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.errors import NotFoundError
 from pressmark.registry.facts import (
@@ -24,6 +26,23 @@ from pressmark.registry.graph import Row
 from pressmark.registry.ids import sha256_file
 from pressmark.registry.occurrences import Measurement, Scalar
 from pressmark.registry.registry import Registry
+
+_TIMES: Final = (PROV.startedAtTime, PROV.endedAtTime, PM.closedAtTime)
+
+
+@dataclass(frozen=True)
+class HeadView:
+    """How far the journal goes.
+
+    Attributes:
+        head: Digest of its last entry, which vouches for all before it.
+        entries: How many entries it has.
+        recorded_at: When what the last entry records had happened; None in an empty registry.
+    """
+
+    head: str
+    entries: int
+    recorded_at: str | None
 
 
 @dataclass(frozen=True)
@@ -134,6 +153,18 @@ class ArtifactView:
     def name(self) -> str:
         """Its name."""
         return self.summary.name
+
+
+def head(registry: Registry) -> HeadView:
+    """The journal's head, to be kept where nobody who can change the registry can change it."""
+    journal = registry.journal
+    last = journal.last()
+    times = [
+        quad.object.value
+        for quad in (parse(registry.read_bundle(last), format=RdfFormat.N_QUADS) if last else ())
+        if quad.predicate in _TIMES and isinstance(quad.object, Literal)
+    ]
+    return HeadView(journal.head(), len(journal), max(times, default=None))
 
 
 def view(registry: Registry, artifact: NamedNode) -> ArtifactView:

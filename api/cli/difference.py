@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from rich.markup import escape
 
@@ -51,12 +52,11 @@ def _print_sides(
 
 
 def _print_metrics(found: Difference) -> None:
-    rows = [
-        (m.metric, _data(m), _number(m.one), _number(m.other), _change(m)) for m in found.metrics
-    ]
-    if rows:
-        columns = ("metric", "data", f">{found.one.name}", f">{found.other.name}", ">change")
-        table(columns, rows, title="\nmetrics")
+    """A table for each data set and way of evaluating on it."""
+    for data, metrics in groupby(sorted(found.metrics, key=_data), key=_data):
+        rows = [(m.metric, _number(m.one), _number(m.other), _change(m)) for m in metrics]
+        columns = ("metric", f">{found.one.name}", f">{found.other.name}", ">change")
+        table(columns, rows, title=f"\nmetrics on {data}")
 
 
 def _data(metric: MetricChange) -> str:

@@ -11,6 +11,7 @@ from pyoxigraph import NamedNode
 
 from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, opened
 from pressmark.api.cli.output import (
+    estimated_seconds,
     human_bytes,
     human_seconds,
     print_json,
@@ -216,14 +217,14 @@ def print_forecast(forecast: Forecast, *, json: bool) -> None:
         (
             step.name,
             step.step,
-            "reused" if step.reused else human_seconds(step.seconds),
+            "reused" if step.reused else estimated_seconds(step.seconds),
             human_bytes(step.bytes),
             f"{step.measured} earlier runs" if step.measured else "a guess",
         )
         for step in forecast.steps
     ]
     table(("name", "step", ">time", ">new bytes", "based on"), rows)
-    total = f"{human_seconds(forecast.seconds)}, {human_bytes(forecast.bytes)}"
+    total = f"{estimated_seconds(forecast.seconds)}, {human_bytes(forecast.bytes)}"
     stdout.print(f"together {total}; {human_bytes(forecast.free_bytes)} are free")
 
 

@@ -8,9 +8,9 @@ import typer
 
 from pressmark.api.cli import exit_codes
 from pressmark.api.cli.app import ArtifactName, Json, opened
-from pressmark.api.cli.output import human_seconds, print_json, stdout, table
+from pressmark.api.cli.output import human_seconds, print_json, stderr, stdout, table
 from pressmark.api.cli.progress import RichProgress
-from pressmark.registry import search
+from pressmark.registry import search, views
 from pressmark.registry.facts import short_id
 from pressmark.registry.verification import Verification
 
@@ -121,9 +121,19 @@ def _print_reproduction(result: Reproduction) -> None:
 def head_(context: typer.Context, json: Json = False) -> None:
     """Print the journal's head: keep it elsewhere, and nothing before it can be changed unseen.
 
+    An auditor keeps the line; later, `pressmark verify --head DIGEST` fails if the journal does not
+    lead to that digest any more: a record before it was changed or taken away.
+
     Example: pressmark head >> heads-kept-elsewhere.txt
     """
-    registry = opened(context)
-    journal = registry.journal
-    found = {"head": journal.head(), "entries": len(journal)}
-    print_json(found) if json else stdout.print(f"{found['head']} {found['entries']}")
+    found = views.head(opened(context))
+    if json:
+        print_json(found)
+        return
+    when = f", the last of {found.recorded_at}" if found.recorded_at else ""
+    stdout.print(f"head {found.head} of {found.entries} journal entries{when}")
+    stderr.print(
+        "keep this line where nobody can change it; to see whether all before it still stands:\n"
+        f"  pressmark verify --head {found.head}",
+        style="dim",
+    )
