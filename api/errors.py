@@ -11,6 +11,7 @@
         ├── NotAcceptableError      406  no format that the client accepts can be given
         ├── TooLargeError           413  the query or the answer is over a limit
         ├── UnsupportedMediaTypeError 415  the request's body has a type that is not read
+        ├── RangeError              416  the range lies outside of the file
         ├── QueryTimeoutError       503  the query took too long, or too much memory
         ├── BusyError               503  as many queries are running as may
         └── WorkerError             500  a query worker ended for no reason of the query's
@@ -71,6 +72,12 @@ class UnsupportedMediaTypeError(RequestError):
     """The body has a media type that is not read here."""
 
     status = 415
+
+
+class RangeError(RequestError):
+    """A range lies outside of the file."""
+
+    status = 416
 
 
 class QueryTimeoutError(RequestError):

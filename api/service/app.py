@@ -2,24 +2,57 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request, Response
+from starlette.middleware.base import RequestResponseEndpoint
 
+from pressmark.api.service import artifacts, health
+from pressmark.api.service.database import Database
 from pressmark.api.service.problems import add_handlers
+from pressmark.api.service.security import Gate, needs
+from pressmark.api.service.tokens import Scope, Tokens
 from pressmark.api.sparql import endpoint
 from pressmark.api.sparql.pool import Limits, QueryPool
 from pressmark.registry.registry import Registry
 
+#: The service's own database, in the registry's folder.
+DATABASE: Final = "service.db"
 
-def create_app(folder: Path, limits: Limits | None = None) -> FastAPI:
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "private, no-cache",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a service is run.
+
+    Attributes:
+        anonymous: Whether anybody may read without a token.
+        queries: What an untrusted SPARQL query may use.
+    """
+
+    anonymous: bool = False
+    queries: Limits = field(default_factory=Limits)
+
+
+def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     """Makes the application over the registry in a folder.
 
     Raises:
         NotFoundError: There is no registry.
+        StoreVersionError: Another release made the service's database.
     """
+    chosen = settings or Settings()
     registry = Registry.open(folder)
-    pool = QueryPool(registry.root / "snapshots", limits or Limits())
+    pool = QueryPool(registry.root / "snapshots", chosen.queries)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -32,7 +65,22 @@ def create_app(folder: Path, limits: Limits | None = None) -> FastAPI:
         summary="Where a compressed model comes from, and whether that is true.",
         version="1",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
+    app.state.gate = Gate(Tokens(Database(registry.root / DATABASE)), anonymous=chosen.anonymous)
     add_handlers(app)
-    app.include_router(endpoint.router(pool))
+    _add_headers(app)
+    app.include_router(health.router(registry))
+    for routes in (artifacts.router(registry), endpoint.router(pool)):
+        app.include_router(routes, dependencies=[Depends(needs(Scope.READ))])
     return app
+
+
+def _add_headers(app: FastAPI) -> None:
+    @app.middleware("http")
+    async def secured(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        response = await call_next(request)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: each class of error has one HTTP status, said here once."""
 
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -48,6 +49,8 @@ def problem(error: registry.PressmarkError, instance: str) -> JSONResponse:
         body["violations"] = [vars(violation) for violation in error.violations]
     retry = getattr(error, "retry_after", None)
     headers = {} if retry is None else {"Retry-After": str(retry)}
+    if body["status"] == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
     return JSONResponse(body, body["status"], headers, MEDIA_TYPE)
 
 

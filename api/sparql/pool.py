@@ -195,11 +195,8 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 
 
 def _crash(returncode: int | None) -> RequestError:
-    if returncode == -signal.SIGSEGV:
-        return MalformedQueryError(
-            "the query is nested more deeply than the engine can read", "write it flatter"
-        )
-    if returncode in (-signal.SIGABRT, -signal.SIGKILL):
+    # The engine aborts when memory is refused, and when its parser's stack is full.
+    if returncode in (-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV):
         return _out_of_memory()
     return WorkerError(f"the query worker ended with status {returncode}", "see the server's log")
 
@@ -207,7 +204,7 @@ def _crash(returncode: int | None) -> RequestError:
 def _out_of_memory() -> QueryTimeoutError:
     return QueryTimeoutError(
         "the query needed more memory than it may have",
-        "ask for less: avoid ORDER BY and DISTINCT over everything, add LIMIT",
+        "ask for less: avoid ORDER BY and DISTINCT over everything, add LIMIT, nest less deeply",
     )
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pressmark.api.errors import MalformedQueryError, QueryRefusedError
 
@@ -24,6 +25,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
+#: Brackets within brackets; the engine's parser recurses, and its stack holds some thousands.
+MAX_DEPTH: Final = 200
 _UPDATES = frozenset(
     {"INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH"}
 )
@@ -65,7 +68,9 @@ def read_query(text: str) -> QueryText:
         QueryRefusedError: It is an update, or has a SERVICE clause.
         MalformedQueryError: It has no query form at all.
     """
-    words = list(_words(_without_escapes(text)))
+    tokens = list(_tokens(_without_escapes(text)))
+    _refuse_deep_nesting(tokens)
+    words = [token.upper() for token in tokens if token[0].isalpha()]
     form = next((word for word in words if word not in ("BASE", "PREFIX", "VERSION")), "")
     if form in _UPDATES:
         raise QueryRefusedError(
@@ -87,9 +92,19 @@ def read_query(text: str) -> QueryText:
     return QueryText(text, QueryForm(form), "FROM" in words)
 
 
-def _words(text: str) -> Iterator[str]:
-    """The keywords in upper case: bare words outside of strings, names, IRIs and comments."""
-    return (found["word"].upper() for found in _TOKEN.finditer(text) if found["word"])
+def _tokens(text: str) -> Iterator[str]:
+    """The bare words and single marks outside of strings, names, IRIs and comments."""
+    return (found[0] for found in _TOKEN.finditer(text) if found["word"] or found["other"])
+
+
+def _refuse_deep_nesting(tokens: list[str]) -> None:
+    depth = 0
+    for token in tokens:
+        depth += (token in "({[") - (token in ")}]")
+        if depth > MAX_DEPTH:
+            raise MalformedQueryError(
+                f"the query is nested more than {MAX_DEPTH} brackets deep", "write it flatter"
+            )
 
 
 def _without_escapes(text: str) -> str:

@@ -1,5 +1,6 @@
 """A service over a real small registry, on loopback."""
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from pressmark.api.service.app import create_app
+from pressmark.api.service.app import Settings, create_app
 
 
 @contextmanager
@@ -28,7 +29,9 @@ def served(app: FastAPI) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def service(chain: Path) -> Iterator[str]:
-    """The address of a service that nobody writes to."""
-    with served(create_app(chain)) as address:
+def service(chain: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service that nobody writes to, and that anybody may read."""
+    copy = tmp_path_factory.mktemp("service") / "registry"
+    shutil.copytree(chain, copy, symlinks=True)
+    with served(create_app(copy, Settings(anonymous=True))) as address:
         yield address

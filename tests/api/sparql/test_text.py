@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pressmark.api.errors import MalformedQueryError, QueryRefusedError
-from pressmark.api.sparql.text import QueryForm, read_query
+from pressmark.api.sparql.text import MAX_DEPTH, QueryForm, read_query
 
 HARMLESS = [
     'SELECT * { ?s ?p "SERVICE <http://h/> {}" }',
@@ -51,6 +51,15 @@ def test_what_has_no_query_form_is_malformed(text: str) -> None:
 def test_the_form_comes_after_the_prologue(form: QueryForm) -> None:
     text = f"BASE <http://select/> # ASK\nPREFIX ask: <http://ask/> {form.lower()} WHERE {{}}"
     assert read_query(text).form is form
+
+
+def test_brackets_nest_so_deep_and_no_deeper() -> None:
+    def nested(depth: int) -> str:
+        return "SELECT * { FILTER" + "(" * depth + "1" + ")" * depth + " } # ((((("
+
+    read_query(nested(MAX_DEPTH - 1))
+    with pytest.raises(MalformedQueryError, match="nested"):
+        read_query(nested(MAX_DEPTH))
 
 
 def test_from_is_seen() -> None:

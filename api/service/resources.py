@@ -1,0 +1,62 @@
+"""How a value becomes an answer: its JSON, its entity tag, and the links that lead on."""
+
+import hashlib
+import json
+from typing import Any
+
+from fastapi import Request, Response
+
+from pressmark.api.plain import plain
+
+
+def json_answer(request: Request, value: object, links: tuple[str, ...] = ()) -> Response:
+    """Answers with a value as JSON, or with 304 where the client has these bytes already.
+
+    Args:
+        request: What was asked.
+        value: Anything that `plain` turns into JSON.
+        links: Values of the Link header (RFC 8288).
+    """
+    body = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
+    return tagged(request, body, "application/json", links)
+
+
+def tagged(request: Request, body: bytes, kind: str, links: tuple[str, ...] = ()) -> Response:
+    """Answers with bytes and their entity tag (RFC 9110 sections 8.8.3 and 13.1.2)."""
+    headers = {
+        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+        "Vary": "Accept, Authorization",
+    }
+    if links:
+        headers["Link"] = ", ".join(links)
+    if matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=kind)
+
+
+def matches(condition: str, etag: str) -> bool:
+    """Whether an If-None-Match condition names an entity tag, compared weakly."""
+    named = (each.strip().removeprefix("W/") for each in condition.split(","))
+    return condition.strip() == "*" or etag in named
+
+
+def answers(model: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of a route's answers: its model, and the problems that may occur."""
+    described: dict[int | str, dict[str, Any]] = {
+        status: {"description": _MEANINGS[status], "content": {"application/problem+json": {}}}
+        for status in (400, 401, 403, *statuses)
+    }
+    described[200] = {"model": model, "description": "The answer"}
+    described[304] = {"description": "The client has it already"}
+    return described
+
+
+_MEANINGS = {
+    400: "The request is malformed",
+    401: "Nobody is known by the token",
+    403: "The token's scope is too small",
+    404: "Nothing is known under this name",
+    409: "The name fits several things",
+    416: "The range lies outside of the file",
+    422: "The request does not fit this description",
+}

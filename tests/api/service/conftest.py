@@ -1,0 +1,43 @@
+"""A service over a copy of a real small registry, called without a network."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from pressmark.api.service.app import DATABASE, create_app
+from pressmark.api.service.database import Database
+from pressmark.api.service.tokens import Scope, Tokens
+
+MakeToken = Callable[..., str]
+
+
+@pytest.fixture
+def app(chain: Path, tmp_path: Path) -> FastAPI:
+    copy = tmp_path / "registry"
+    shutil.copytree(chain, copy, symlinks=True)
+    return create_app(copy)
+
+
+@pytest.fixture
+def token(app: FastAPI, tmp_path: Path) -> MakeToken:
+    """Makes a token with a scope, for one agent."""
+    database = Database(tmp_path / "registry" / DATABASE)
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO profile (agent, name) VALUES ('a1', 'Ada')")
+
+    def make(scope: Scope = Scope.READ, lifetime: timedelta | None = None) -> str:
+        return Tokens(database).create("a1", scope, "test", datetime.now(UTC), lifetime)[1]
+
+    return make
+
+
+@pytest.fixture
+def client(app: FastAPI, token: MakeToken) -> Iterator[TestClient]:
+    """A client that may read."""
+    with TestClient(app, headers={"Authorization": f"Bearer {token()}"}) as client:
+        yield client

@@ -1,0 +1,57 @@
+"""Nobody passes without the right token, on any route."""
+
+from datetime import timedelta
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from .conftest import MakeToken
+
+OPEN = {"/healthz", "/readyz"}
+
+
+def routes(app: FastAPI) -> list[tuple[str, str]]:
+    return [
+        (method.upper(), path)
+        for path, methods in app.openapi()["paths"].items()
+        for method in methods
+    ]
+
+
+def test_no_route_but_health_answers_without_a_token(app: FastAPI) -> None:
+    closed = [(method, path) for method, path in routes(app) if path not in OPEN]
+    assert closed
+    with TestClient(app) as client:
+        for method, path in closed:
+            answer = client.request(method, path)
+            assert answer.status_code == 401, (method, path)
+            assert answer.headers["www-authenticate"] == "Bearer"
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_health_needs_no_token(app: FastAPI) -> None:
+    with TestClient(app) as client:
+        assert client.get("/healthz").json() == {"status": "alive"}
+        assert client.get("/readyz").json()["journal"] > 0
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Basic YTpi", "pm_1_2"])
+def test_nonsense_is_nobody(app: FastAPI, header: str) -> None:
+    with TestClient(app) as client:
+        answer = client.get("/v1/artifacts", headers={"Authorization": header})
+        assert answer.status_code == 401
+
+
+def test_an_expired_token_is_nobody(app: FastAPI, token: MakeToken) -> None:
+    expired = token(lifetime=timedelta(seconds=-1))
+    with TestClient(app, headers={"Authorization": f"Bearer {expired}"}) as client:
+        answer = client.get("/v1/artifacts")
+        assert answer.status_code == 401
+        assert "expired" in answer.json()["detail"]
+
+
+def test_answers_carry_security_headers(client: TestClient) -> None:
+    headers = client.get("/v1/artifacts").headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in headers["content-security-policy"]
