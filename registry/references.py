@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -116,8 +116,7 @@ class References:
         A file is live if some content that has it is; two contents may share a file.
         """
         dead = {content for content in self._files if self._is_dead(content)}
-        parts = {file for files in self._files.values() for file in files}
-        outside = {digest for node, digest in self._digests.items() if node not in parts}
+        outside = {digest for _, digest in self._outside()}
         return self.bundles | self._logs | outside | self._digests_of(set(self._files) - dead)
 
     def collectable(self) -> set[str]:
@@ -130,6 +129,11 @@ class References:
         plans = {self._digests[plan] for plan in self._plans if plan in self._digests}
         return self.bundles | self._logs | plans | self._digests_of(alive)
 
+    def _outside(self) -> Iterator[tuple[str, str]]:
+        """What has a digest and is no file of a content: recipes and data sets."""
+        parts = {file for files in self._files.values() for file in files}
+        return ((node, digest) for node, digest in self._digests.items() if node not in parts)
+
     def describe(self, digest: str) -> str:
         """Say for a person what a digest belongs to."""
         if digest in self.bundles:
@@ -138,7 +142,7 @@ class References:
             return "the log of an activity"
         if self._uses is None:
             self._uses = self._all_uses()
-        return "; ".join(sorted(self._uses.get(digest, ()))) or "a recipe or a data set"
+        return "; ".join(sorted(self._uses.get(digest, ()))) or "a file that no record names"
 
     def _all_uses(self) -> dict[str, list[str]]:
         uses: dict[str, list[str]] = defaultdict(list)
@@ -147,6 +151,9 @@ class References:
             for file in files:
                 digest = self._digests.get(file, "")
                 uses[digest].append(f"{self._names.get(file, '?')} of {owners}")
+        for node, digest in self._outside():
+            kind = "recipe" if node in self._plans else "data set"
+            uses[digest].append(f"the {kind} {self._labels.get(node, node)}")
         return uses
 
     def _owner_names(self, content: str) -> str:

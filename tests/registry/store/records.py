@@ -72,6 +72,53 @@ def registration(
     return a.registration(activity, new, files=brought)
 
 
+def pruning(
+    files: Sequence[Path], parent: NamedNode, artifact: NamedNode, text: Path, recipe: Path
+) -> list[Record]:
+    """A run of one pruning, calibrated on a text: opened, finished, closed."""
+    run, start = new_iri(), utc_now()
+    plan = d.recipe("prune", entry(recipe).sha256, ["prune/wanda"])
+    calibration = d.dataset(text.name, entry(text).sha256, text.stat().st_size, "CC0-1.0", "made")
+    opened = a.OpenedRun(
+        iri=run, started_at=start, circumstances=circumstances(), recipe=plan, seed=0
+    )
+    entries, end = tuple(entry(path) for path in files), utc_now()
+    new = a.NewArtifact(
+        iri=artifact,
+        kind=PM.PrunedModel,
+        name="calibrated",
+        files=entries,
+        generated_at=end,
+        license="Apache-2.0",
+        parents=(parent,),
+    )
+    finished = a.FinishedStep(
+        iri=new_iri(),
+        started_at=start,
+        ended_at=end,
+        circumstances=circumstances(),
+        usages=(
+            a.Usage(parent, PM.baseRole, start),
+            a.Usage(calibration.iri, PM.calibrationRole, start, calibration),
+        ),
+        kind=PM.Prune,
+        run=run,
+        name="prune/wanda",
+        version="1",
+        outcome=PM.succeeded,
+        recipe_step=sub_iri(plan.iri, "step-0"),
+        artifact=new,
+    )
+    closed = a.ClosedRun(iri=new_iri(), run=run, closed_at=utc_now(), outcome=PM.succeeded)
+    brought = {one.sha256: path for one, path in zip(entries, files, strict=True)}
+    brought[entry(text).sha256] = text
+    return [
+        a.open_run(opened, files={entry(recipe).sha256: recipe}),
+        a.finish_step(finished, files=brought),
+        a.close_run(closed),
+    ]
+
+
 def check(artifact: NamedNode, *, holds: bool, base: bool = False) -> Record:
     """The verdict of a check on the edge that leads to an artifact."""
     activity = occurrence()

@@ -29,7 +29,9 @@ class History(NamedTuple):
     base: NamedNode
     pruned: NamedNode
     other: NamedNode
+    calibrated: NamedNode
     weights: str
+    text: str
 
 
 def safetensors(seed: int) -> bytes:
@@ -55,9 +57,14 @@ def pristine(tmp_path_factory: pytest.TempPathFactory, records: ModuleType) -> H
     registry.commit(records.registration([weights, config], [base], pruned, name="pruned"))
     registry.commit(records.check(pruned, holds=True))
     registry.commit(records.registration([noise], artifact=other, name="other"))
+    text, recipe, calibrated = folder / "text", folder / "recipe.yaml", new_iri()
+    text.write_text("it was calibrated on this " * 20)
+    recipe.write_text("name: prune")
+    for record in records.pruning([config], other, calibrated, text, recipe):
+        registry.commit(record)
     registry.close()
-    sha256 = records.entry(weights).sha256
-    return History(registry, base, pruned, other, sha256)
+    digests = (records.entry(path).sha256 for path in (weights, text))
+    return History(registry, base, pruned, other, calibrated, *digests)
 
 
 @pytest.fixture
@@ -97,7 +104,7 @@ def blob_files(registry: Registry) -> list[Path]:
 
 
 def test_an_untouched_history_is_sound(history: History) -> None:
-    for artifact in (history.base, history.pruned, history.other):
+    for artifact in (history.base, history.pruned, history.other, history.calibrated):
         for deep in (False, True):
             found = verify(history.registry, artifact, deep=deep)
             assert found.ok, problems(found)
@@ -105,11 +112,11 @@ def test_an_untouched_history_is_sound(history: History) -> None:
             assert found.head == history.registry.journal.head()
     everything = verify_all(history.registry)
     assert everything.ok, problems(everything)
-    assert everything.entries == 4
+    assert everything.entries == 7
     counts = {check.name: check.examined for check in everything.checks}
-    assert counts["journal"] == 4
-    assert counts["shapes"] == 4
-    assert counts["files"] == 3
+    assert counts["journal"] == 7
+    assert counts["shapes"] == 7
+    assert counts["files"] == 5
 
 
 def test_only_what_the_lineage_rests_on_is_examined(history: History) -> None:
@@ -137,8 +144,22 @@ def test_one_byte_of_any_blob(history: History) -> None:
             assert problems(verify_all(history.registry)), path
             pruned = problems(verify(history.registry, history.pruned, deep=True))
             other = problems(verify(history.registry, history.other))
-            assert {"files", "bundles"} & {*pruned, *other}, path
+            calibrated = problems(verify(history.registry, history.calibrated))
+            assert {"files", "bundles"} & {*pruned, *other, *calibrated}, path
     assert verify_all(history.registry).ok
+
+
+def test_a_data_set_need_not_be_here_but_must_be_whole(history: History) -> None:
+    registry = history.registry
+    path = registry.root / "blobs" / object_key(history.text)
+    with Flipped(path, 3):
+        for verification in (verify_all(registry), verify(registry, history.calibrated)):
+            (finding,) = verification.findings
+            assert finding.place == "the data set text"
+    data = path.read_bytes()
+    path.unlink()
+    assert verify_all(registry).ok
+    path.write_bytes(data)
 
 
 def test_the_tensor_is_named(history: History) -> None:
@@ -173,7 +194,7 @@ def test_a_missing_blob_is_named(history: History) -> None:
 def test_one_byte_of_the_journal(history: History) -> None:
     path = history.registry.root / "journal"
     size = path.stat().st_size
-    width = size // 4
+    width = size // 7
     for place in range(0, size, 29):
         with Flipped(path, place):
             found = tolerant(lambda: verify(Registry.open(history.registry.root), history.pruned))
@@ -222,7 +243,7 @@ def test_any_statement_that_is_missing_from_the_graph(history: History) -> None:
     quads = graph_quads(history.registry)
     journal = [quad for quad in quads if quad.graph_name == JOURNAL]
     others = [quad for quad in quads if quad.graph_name != JOURNAL]
-    assert len(journal) == 8
+    assert len(journal) == 14
     for half in (others[::2], others[1::2]):
         with Changed(history.registry, *half, add=False):
             found = problems(verify_all(history.registry))
