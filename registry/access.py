@@ -32,6 +32,7 @@ from pressmark.registry.graph import EmbeddedGraph, GraphReader, GraphStore, is_
 from pressmark.registry.index import View, indexed_entries, journal_quads, open_index
 from pressmark.registry.journal import Entry, Journal
 from pressmark.registry.locking import Holder, WriteLock
+from pressmark.registry.neighbourhood import ClosedSubjects
 from pressmark.registry.progress import SILENT, Progress
 
 #: From this many missing entries on, the graph is filled in bulk instead of bundle by bundle.
@@ -77,6 +78,7 @@ class GraphAccess:
         self.commit_mutex = threading.RLock()
         self._live: GraphStore | None = None
         self._indexed = 0  # how many journal entries the live graph holds
+        self._closed: ClosedSubjects | None = None
         self._described: set[bytes] = set()  # shared descriptions that the live graph has
         self._view: View | None = None
         self._published_at, self._published_in = 0.0, 0.0
@@ -146,6 +148,13 @@ class GraphAccess:
                     raise
                 self._live = graph
             return graph
+
+    def closed_subjects(self) -> ClosedSubjects:
+        """The open graph for judging records by, with what is remembered of it."""
+        graph = self.live()
+        if self._closed is None or self._closed.graph is not graph:
+            self._closed = ClosedSubjects(graph)
+        return self._closed
 
     def extend(self, nquads: bytes, bundle: NamedNode, entry: Entry) -> None:
         """Adds an acknowledged bundle. If that fails, opens the graph again and catches up.
@@ -234,6 +243,7 @@ class GraphAccess:
             self._lock.release()
 
     def _drop_live(self) -> None:
+        self._closed = None
         self._described.clear()
         if self._live is not None:
             self._live.close()

@@ -30,6 +30,9 @@ _INVERSE: Final[Mapping[object, tuple[NamedNode, ...]]] = {
 """For a new statement with the key: which old statements about the same object are needed."""
 
 
+_MOST_REMEMBERED: Final = 1000
+
+
 class GraphReader(Protocol):
     """What a validation asks of a graph."""
 
@@ -58,6 +61,40 @@ class StoreReader:
     ) -> Iterator[Quad]:
         """Find quads by what is given of them."""
         return self.store.quads_for_pattern(subject, predicate, object_, graph)
+
+
+class ClosedSubjects:
+    """Reads a graph to which records are only added, and remembers what was said of a node.
+
+    A record speaks only of what it mints, so that of a node of which something is said, nothing
+    more is ever said. The same run, parent and recipe are asked about again and again.
+
+    Args:
+        graph: The graph. It has bundles whole or not at all, and loses none.
+    """
+
+    def __init__(self, graph: GraphReader) -> None:
+        self.graph = graph
+        self._said: dict[NamedNode, list[Quad]] = {}
+
+    def match(
+        self,
+        subject: NamedNode | None = None,
+        predicate: NamedNode | None = None,
+        object_: NamedNode | Literal | None = None,
+        graph: NamedNode | None = None,
+    ) -> Iterator[Quad]:
+        """Find quads by what is given of them."""
+        if subject is None or (predicate, object_, graph) != (None, None, None):
+            return self.graph.match(subject, predicate, object_, graph)
+        if subject not in self._said:
+            found = list(self.graph.match(subject))
+            if not found:
+                return iter(())
+            if len(self._said) >= _MOST_REMEMBERED:
+                self._said.clear()
+            self._said[subject] = found
+        return iter(self._said[subject])
 
 
 def neighbours(statements: Iterable[Statement], graph: GraphReader) -> list[Quad]:

@@ -19,7 +19,7 @@ from pyoxigraph import NamedNode, Triple
 
 from pressmark import ontology
 from pressmark.ontology.questions import Value, bind
-from pressmark.registry import files
+from pressmark.registry import files, neighbourhood
 from pressmark.registry.access import GraphAccess
 from pressmark.registry.blobs import BlobStore
 from pressmark.registry.config import FILE_NAME, Config
@@ -50,7 +50,7 @@ Answered = TypeVar("Answered")
 class RecordValidator(Protocol):
     """Decides whether a record may be committed."""
 
-    def validate(self, record: Record, graph: GraphReader) -> tuple[Violation, ...]:
+    def validate(self, record: Record, graph: neighbourhood.GraphReader) -> tuple[Violation, ...]:
         """Gives every reason why not; an empty tuple means that it may."""
 
 
@@ -208,7 +208,7 @@ class Registry:
                 graph = self._access.live()
                 if receipt := self._known(record, graph):
                     return receipt
-                self._refuse(record, graph)
+                self._refuse(record, self._access.closed_subjects())
                 if before is None:
                     self._store_files(record)
                 return self._store(record)
@@ -337,7 +337,7 @@ class Registry:
         sequence = sequence_of(graph, record.digest)
         return _receipt(self.journal.entry(sequence)) if sequence else None
 
-    def _refuse(self, record: Record, graph: GraphReader) -> None:
+    def _refuse(self, record: Record, graph: neighbourhood.GraphReader) -> None:
         if self._validator is None:
             from pressmark.registry.validation import Validator
 

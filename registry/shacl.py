@@ -143,16 +143,23 @@ class PropertyShape:
     before: NamedNode | None
     tests: tuple[Test, ...]
 
+    @cached_property
+    def may_be_missing(self) -> bool:
+        """Whether there is nothing to find where a node does not have the property at all."""
+        return bool(self.path.predicate) and not (self.least or self.required or self.equals)
+
     def check(self, focus: NamedNode, graph: Graph) -> Iterator[Violation]:
         """Find what is wrong with the values of one node."""
         values = graph.follow(self.path, focus)
         if len(values) < self.least or (self.most is not None and len(values) > self.most):
             yield self._violation(focus)
-        if not self.required.issubset(values):
+        if self.required and not self.required.issubset(values):
             yield self._violation(focus)
         for value in values:
-            if not all(test(value, graph) for test in self.tests):
-                yield self._violation(focus, value)
+            for test in self.tests:
+                if not test(value, graph):
+                    yield self._violation(focus, value)
+                    break
         if self.equals or self.until or self.before:
             yield from self._compare(focus, values, graph)
 
@@ -217,12 +224,14 @@ class NodeShape:
 
     def check(self, focus: NamedNode, graph: Graph) -> Iterator[Violation]:
         """Find what is wrong with one node."""
+        edges = graph.edges(focus)
         for shape in self.properties:
-            yield from shape.check(focus, graph)
+            if not shape.may_be_missing or shape.path.predicate in edges:
+                yield from shape.check(focus, graph)
         for rule in self.rules:
             yield from rule.check(focus, graph)
         if self.closed:
-            for path, values in graph.edges(focus).items():
+            for path, values in edges.items():
                 if path not in self._known:
                     for value in values:
                         yield Violation(
