@@ -18,6 +18,7 @@ from typing import Final
 
 from pressmark.compression.architecture import read_json
 from pressmark.compression.errors import ModelFileError
+from pressmark.registry.folders import is_unicode
 
 STOCK_WEIGHTS: Final = "model.safetensors"
 OWN_PREFIX: Final = "pressmark-"
@@ -47,7 +48,8 @@ def list_files(folder: Path, exclude: Sequence[str] = ()) -> dict[str, Path]:
         Name (relative, with "/") -> the regular file that holds the bytes, sorted by name.
 
     Raises:
-        ModelFileError: A file is a pickle, a link that leaves the folder, or no regular file.
+        ModelFileError: A file is a pickle, a link that leaves the folder, or no regular file, or
+            its name is not UTF-8.
     """
     if not folder.is_dir():
         raise ModelFileError(f"there is no folder {folder}", "give the path of a model folder")
@@ -67,6 +69,8 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _checked(folder: Path, name: str) -> Path:
+    if not is_unicode(name):
+        raise ModelFileError("has a name that is not UTF-8", "rename it", file=ascii(name))
     path = folder / name
     real = _resolve(folder, path, name)
     if not stat.S_ISREG(real.stat().st_mode):

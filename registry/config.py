@@ -61,6 +61,10 @@ class Config:
             values = json.loads(path.read_bytes())
             _check_format(values["format"], values.get("pressmark", ""), path)
             config = cls(**values)
+        except NotADirectoryError:
+            raise NotFoundError(
+                f"There is no registry in {root}: it is no folder.", "Name a registry's folder."
+            ) from None
         except FileNotFoundError:
             raise NotFoundError(
                 f"There is no registry in {root}.",

@@ -11,10 +11,10 @@ The power-loss tests listen there and rebuild, at every point, what a disk is gu
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -61,12 +61,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and its missing parents, durably; one that exists is left as it is."""
+    """Makes a folder and its missing parents, durably; one that exists is left as it is.
+
+    Raises:
+        NotADirectoryError: There is a file of that name, or of a parent's.
+    """
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    with suppress(FileExistsError):  # another process may have been faster
+    try:
         folder.mkdir()
+    except FileExistsError:  # another process was faster, or it is no folder
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
     _done("folder", folder)
     sync_folder(folder.parent)
 

@@ -29,13 +29,13 @@ def list_files(path: Path) -> dict[str, Path]:
     Raises:
         NotFoundError: There is nothing at the path.
         InvalidInputError: A link leads out of the folder or nowhere, an entry is no regular file,
-            or there are no files at all.
+            its name is not UTF-8, or there are no files at all.
     """
     if not path.exists():
         raise NotFoundError(f"There is no file or folder {path}.")
     if path.is_file():
-        return {path.name: path.resolve()}
-    found = {entry.relative_to(path).as_posix(): _checked(path, entry) for entry in _walk(path)}
+        return {_named(path.name): path.resolve()}
+    found = {_named(e.relative_to(path).as_posix()): _checked(path, e) for e in _walk(path)}
     if not found:
         raise InvalidInputError(f"The folder {path} has no files.")
     return dict(sorted(found.items()))
@@ -48,6 +48,11 @@ def entries(files: Mapping[str, Path]) -> tuple[FileEntry, ...]:
     )
 
 
+def is_unicode(text: str) -> bool:
+    """Whether it has no lone surrogates, which stand for bytes of a name that are not UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
         if entry.name in IGNORED:
@@ -56,6 +61,12 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield from _walk(entry)
         else:
             yield entry
+
+
+def _named(name: str) -> str:
+    if not is_unicode(name):
+        raise InvalidInputError(f"The file name {name!a} is not UTF-8.", "Rename the file.")
+    return name
 
 
 def _checked(folder: Path, entry: Path) -> Path:

@@ -81,9 +81,17 @@ def utc_now() -> str:
 
 
 def sha256_file(path: Path | str) -> str:
-    """Hash a file in constant memory, as 64 hexadecimal digits."""
+    """Hash a file in constant memory, as 64 hexadecimal digits.
+
+    Raises:
+        OSError: It cannot be read; unlike those of reading, the error names the file.
+    """
     digest = hashlib.sha256()
-    with Path(path).open("rb", buffering=0) as file:
-        while chunk := file.read(_READ_BYTES):
-            digest.update(chunk)
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            while chunk := file.read(_READ_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     return digest.hexdigest()

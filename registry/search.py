@@ -23,7 +23,7 @@ from pressmark.registry.errors import (
     PressmarkError,
 )
 from pressmark.registry.facts import ArtifactSummary, Reader, node, short_id, summaries
-from pressmark.registry.folders import entries, list_files
+from pressmark.registry.folders import entries, is_unicode, list_files
 from pressmark.registry.ids import ni_iri
 from pressmark.registry.occurrences import Scalar
 from pressmark.registry.record import literal
@@ -75,6 +75,11 @@ def resolve(registry: Reader, name: str, *, paths: bool = True) -> NamedNode:
         AmbiguousNameError: Several artifacts fit; the message lists them.
     """
     given = name.strip()
+    if not is_unicode(given):
+        raise NotFoundError(
+            f"{given!a} is not UTF-8, and every name here is",
+            "pressmark where FILE looks up a file of any name",
+        )
     for look in (_by_iri, _by_alias, _by_path, _by_name, _by_identifier, _by_digest):
         if look is _by_path and not paths:
             continue

@@ -1,6 +1,8 @@
 """The command line: `pressmark COMMAND`, one module per group of commands."""
 
 import sys
+import traceback
+from typing import NoReturn
 
 from pressmark.api.cli import (
     ask,
@@ -10,12 +12,12 @@ from pressmark.api.cli import (
     demo,
     exit_codes,
     make,
+    refusals,
     store,
     trust,
 )
 from pressmark.api.cli.app import app
 from pressmark.api.cli.output import print_error, stderr
-from pressmark.registry.errors import PressmarkError
 
 __all__ = ["main"]
 
@@ -27,12 +29,23 @@ def main() -> None:
     """Run the command line: print results, turn errors into messages and exit codes."""
     closed_pipe.watch_standard_output()
     try:
-        app()
-    except PressmarkError as error:
-        print_error(error, as_json="--json" in sys.argv)
-        sys.exit(exit_codes.of(error))
+        try:
+            refusals.refuse_what_is_no_text(sys.argv)
+            app()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         stderr.print("interrupted")
         sys.exit(exit_codes.INTERRUPTED)
-    finally:
-        sys.stdout.flush()
+    except Exception as error:
+        _end(error)
+
+
+def _end(error: Exception) -> NoReturn:
+    known = refusals.explained(error)
+    if known is None:
+        traceback.print_exception(error)
+        stderr.print("[bold red]error:[/] this is a defect of Pressmark: please report the above")
+        sys.exit(exit_codes.DEFECT)
+    print_error(known, as_json="--json" in sys.argv)
+    sys.exit(exit_codes.of(known))

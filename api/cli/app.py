@@ -11,7 +11,7 @@ from pressmark.registry.registry import Registry
 DEFAULT_FOLDER = ".pressmark"
 EPILOG = (
     "Exit status: 0 yes, 1 the answer is no, 2 usage, 3 not found, 4 refused, 5 registry, "
-    "6 step failed, 130 interrupted, 141 the output was not read to its end."
+    "6 step failed, 70 defect, 130 interrupted, 141 the output was not read to its end."
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

@@ -15,27 +15,29 @@ STATUS: Final = 141
 
 
 class _Watched(io.TextIOWrapper):
-    """Standard output that ends the command when nobody reads it any more."""
+    """Standard output that ends the command when nothing more can be written to it."""
 
     def write(self, text: str, /) -> int:
         try:
             return super().write(text)
-        except BrokenPipeError:
-            _stop()
+        except OSError as error:
+            _stop(error)
 
     def flush(self) -> None:
         try:
             super().flush()
-        except BrokenPipeError:
-            _stop()
+        except OSError as error:
+            _stop(error)
 
 
-def _stop() -> NoReturn:
+def _stop(error: OSError) -> NoReturn:
     # What is still buffered is flushed when Python ends, and must not fail again.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
-    raise SystemExit(STATUS)
+    if isinstance(error, BrokenPipeError):
+        raise SystemExit(STATUS)
+    raise OSError(error.errno, error.strerror, "standard output")
 
 
 def watch_standard_output() -> None:
@@ -43,5 +45,8 @@ def watch_standard_output() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
         old = sys.stdout
         old.flush()
-        encoding, errors, lines = old.encoding, old.errors, old.line_buffering
-        sys.stdout = _Watched(old.detach(), encoding=encoding, errors=errors, line_buffering=lines)
+        encoding, lines = old.encoding, old.line_buffering
+        # A file's name need not be text; JSON has the escape that stands for such bytes here.
+        sys.stdout = _Watched(
+            old.detach(), encoding=encoding, errors="backslashreplace", line_buffering=lines
+        )

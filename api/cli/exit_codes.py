@@ -7,8 +7,9 @@
 | 2 | the command line itself is wrong |
 | 3 | nothing, or more than one thing, has that name |
 | 4 | the input was refused: a recipe, a model file, a record |
-| 5 | the registry is locked, damaged, full or of another version |
+| 5 | the registry is locked, damaged or of another version, or a disk is full |
 | 6 | a step failed; the failure is recorded |
+| 70 | a defect of Pressmark itself |
 | 130 | interrupted; the run can be resumed |
 | 141 | whoever read the output had enough; as for any program in a pipe |
 """
@@ -26,6 +27,7 @@ NOT_FOUND: Final = 3
 REFUSED: Final = 4
 STORE: Final = 5
 STEP_FAILED: Final = 6
+DEFECT: Final = 70
 INTERRUPTED: Final = 130
 CLOSED_PIPE: Final = closed_pipe.STATUS
 

@@ -170,9 +170,13 @@ def evaluate(
     registry = opened(context)
     base = search.resolve(registry, artifact)
     compared = search.resolve(registry, parent) if parent else None
-    packaged_text = None if Path(data).is_file() else data
+    is_file = Path(data).is_file()
+    if is_file and license is None:
+        raise InvalidInputError(
+            f"{data} has no licence", "name it, such as --license CC-BY-4.0: it is recorded"
+        )
     source = DataSource(
-        packaged=packaged_text, path=None if packaged_text else data, license=license
+        packaged=None if is_file else data, path=data if is_file else None, license=license
     )
     result = measure(registry, base, source, parent=compared, progress=RichProgress())
     print_run(result, json=json)
