@@ -10,7 +10,7 @@ from pyoxigraph import NamedNode
 from pressmark.compression.data import DataSet, refuse_shared_text
 from pressmark.compression.errors import RecipeError
 from pressmark.compression.recipe import DataSource, Recipe
-from pressmark.compression.step import closest
+from pressmark.compression.step import DataRole, closest
 from pressmark.compression.stored import StoredArtifact, calibrated_on, load_artifact
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
@@ -50,13 +50,18 @@ def _named(registry: Registry, value: Input) -> NamedNode:
     return value if isinstance(value, NamedNode) else resolve(registry, str(value))
 
 
+def data_uses(recipe: Recipe) -> dict[str, DataRole]:
+    """What the steps of a recipe do with each data set that they read, in the order of use."""
+    return {p.data: p.step.needs_data for p in recipe.steps if p.data and p.step.needs_data}
+
+
 def load_data(recipe: Recipe) -> dict[str, DataSet]:
     """The data sets that a recipe's steps read.
 
     Raises:
         DataSetError: One is missing, or text is used both to calibrate and to evaluate.
     """
-    uses = {p.data: p.step.needs_data for p in recipe.steps if p.data is not None}
+    uses = data_uses(recipe)
     loaded = {name: load_source(recipe.data[name], recipe.folder) for name in uses}
     for name, role in uses.items():
         for other, other_role in uses.items():

@@ -14,11 +14,12 @@ from typing import Any
 
 from pyoxigraph import NamedNode
 
+from pressmark.compression.binding import data_uses
 from pressmark.compression.data import DataSet
 from pressmark.compression.execution import Conditions, Execution
 from pressmark.compression.progress import NullProgress
 from pressmark.compression.recipe import PlannedStep, Recipe
-from pressmark.compression.step import Evidence, Output, Progress
+from pressmark.compression.step import DataRole, Evidence, Output, Progress
 from pressmark.compression.stored import (
     DATA_ROLES,
     ROLES,
@@ -114,23 +115,31 @@ class Recorder:
         self,
         recipe: Recipe,
         inputs: Sequence[NamedNode],
+        datasets: Mapping[str, DataSet],
         conditions: Conditions,
         continues: NamedNode | None,
         iri: NamedNode,
     ) -> Description:
-        """Records that a run begins; gives the description of its recipe."""
-        described = describe_recipe(recipe)
+        """Records that a run begins; gives the description of its recipe.
+
+        Recipe and texts are kept from here on: whoever resumes the run needs nothing else.
+        """
+        described, now = describe_recipe(recipe), utc_now()
         opened = OpenedRun(
             iri=iri,
-            started_at=utc_now(),
+            started_at=now,
             circumstances=self.circumstances(conditions.threads),
             recipe=described,
             seed=conditions.seed,
             continues=continues,
             inputs=tuple(inputs),
+            data=tuple(
+                _data_usage(datasets[name], role, now) for name, role in data_uses(recipe).items()
+            ),
         )
         with self.registry.blobs.lease():
-            self.registry.blobs.put_bytes(recipe.source)
+            for kept in (recipe.source, *(dataset.content for dataset in datasets.values())):
+                self.registry.blobs.put_bytes(kept)
             self.registry.commit(activities.open_run(opened))
         return described
 
@@ -227,11 +236,7 @@ class Recorder:
     def _usages(self, job: Job, at: str) -> tuple[Usage, ...]:
         used = [Usage(artifact.iri, ROLES[role], at) for role, artifact in job.inputs.items()]
         if job.dataset is not None and job.plan.step.needs_data is not None:
-            # The text must be there for as long as something says that it was used.
-            self.registry.blobs.put_bytes(job.dataset.content)
-            described = describe_data(job.dataset)
-            role = DATA_ROLES[job.plan.step.needs_data]
-            used.append(Usage(described.iri, role, at, described))
+            used.append(_data_usage(job.dataset, job.plan.step.needs_data, at))
         return tuple(used)
 
     def _result(self, job: Job, output: Output, at: str) -> dict[str, Any]:
@@ -295,6 +300,11 @@ def describe_data(dataset: DataSet) -> Description:
     return descriptions.dataset(
         dataset.name, dataset.sha256, dataset.size, dataset.license, dataset.source
     )
+
+
+def _data_usage(dataset: DataSet, role: DataRole, at: str) -> Usage:
+    described = describe_data(dataset)
+    return Usage(described.iri, DATA_ROLES[role], at, described)
 
 
 def edges_of(result: NamedNode, parents: int) -> tuple[NamedNode, ...]:

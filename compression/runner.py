@@ -14,7 +14,13 @@ from pathlib import Path
 import torch
 from pyoxigraph import NamedNode
 
-from pressmark.compression.binding import Input, bind_inputs, load_data, refuse_seen_text
+from pressmark.compression.binding import (
+    Input,
+    bind_inputs,
+    data_uses,
+    load_data,
+    refuse_seen_text,
+)
 from pressmark.compression.data import DataSet
 from pressmark.compression.errors import (
     CompressionError,
@@ -34,6 +40,7 @@ from pressmark.compression.stored import (
     discard,
     encode_parameters,
     load_artifact,
+    load_run,
     materialise,
     result_measurements,
     result_verdicts,
@@ -121,7 +128,6 @@ class Runner:
         inputs: Mapping[str, Input] | None = None,
         *,
         seed: int | None = None,
-        resume: NamedNode | None = None,
     ) -> RunResult:
         """Runs a recipe to its end. What is refused before the first step is not recorded.
 
@@ -129,7 +135,6 @@ class Runner:
             recipe: What to do.
             inputs: Name of a recipe input -> artifact; defaults stand in for those not given.
             seed: Of all random numbers; the recipe's by default.
-            resume: An interrupted, failed or aborted run, whose finished steps are taken over.
 
         Raises:
             RecipeError: An input is missing or unknown, or a data set shares text with another.
@@ -138,21 +143,8 @@ class Runner:
             StepRefutedError: A check contradicts its step; recorded, and the run has failed.
             RunAbortedError: Ctrl-C; the run can be resumed.
         """
-        if resume is not None:
-            self._refuse_resuming(resume)
-        bound = bind_inputs(self.registry, recipe, inputs or {})
-        datasets = load_data(recipe)
-        refuse_seen_text(self.registry, recipe, bound, datasets)
-        conditions = Conditions(recipe.seed if seed is None else seed, self.threads)
-        self._preflight(recipe, conditions, resume)
-        iri = new_iri()
-        with working_folder(self.registry, iri) as folder:
-            opened = self.recorder.open_run(
-                recipe, [artifact.iri for artifact in bound.values()], conditions, resume, iri
-            )
-            session = _Session(self, iri, opened.iri, recipe, datasets, conditions, folder, resume)
-            session.artifacts.update(bound)
-            return session.run()
+        seed = recipe.seed if seed is None else seed
+        return self._run(recipe, inputs or {}, load_data(recipe), seed)
 
     def forecast(
         self, recipe: Recipe, inputs: Mapping[str, Input] | None = None, *, seed: int | None = None
@@ -174,12 +166,11 @@ class Runner:
             cache=self.cache,
         )
 
-    def resume(self, run: NamedNode, *, folder: Path | None = None) -> RunResult:
-        """Goes on with a run from its record: same recipe, inputs and seed.
+    def resume(self, run: NamedNode) -> RunResult:
+        """Goes on with a run from its record: same recipe, inputs, texts and seed.
 
         Args:
-            run: An interrupted, failed or aborted run.
-            folder: What the recipe's relative paths are relative to; the working folder if None.
+            run: An interrupted, failed or aborted run, whose finished steps are taken over.
 
         Raises:
             NotFoundError: There is no such run.
@@ -188,14 +179,33 @@ class Runner:
         rows = self.registry.rows("run_identity", run=run)
         if not rows:
             raise NotFoundError(f"{run.value} is no run of this registry", "pressmark ls --runs")
+        self._refuse_resuming(run)
         source = self.registry.blobs.read(rows[0]["recipeSha256"].value)
-        recipe = Recipe.from_bytes(source, f"{rows[0]['recipeName'].value}.yaml", folder)
-        used = {row["usage"]: row["entity"] for row in self.registry.rows("step_usages", step=run)}
-        given = (used[sub_iri(run, f"usage-{index}")] for index in range(1, len(recipe.inputs) + 1))
-        inputs = {
-            name: NamedNode(iri.value) for name, iri in zip(recipe.inputs, given, strict=True)
-        }
-        return self.run(recipe, inputs, seed=int(rows[0]["seed"].value), resume=run)
+        recipe = Recipe.from_bytes(source, f"{rows[0]['recipeName'].value}.yaml")
+        artifacts, texts = load_run(self.registry, run)
+        inputs = dict(zip(recipe.inputs, artifacts, strict=True))
+        loaded = (text.load(self.registry) for text in texts)
+        datasets = dict(zip(data_uses(recipe), loaded, strict=True))
+        return self._run(recipe, inputs, datasets, int(rows[0]["seed"].value), run)
+
+    def _run(
+        self,
+        recipe: Recipe,
+        inputs: Mapping[str, Input],
+        datasets: Mapping[str, DataSet],
+        seed: int,
+        resumed: NamedNode | None = None,
+    ) -> RunResult:
+        bound = bind_inputs(self.registry, recipe, inputs)
+        refuse_seen_text(self.registry, recipe, bound, datasets)
+        conditions = Conditions(seed, self.threads)
+        self._preflight(recipe, conditions, resumed)
+        iri, used = new_iri(), [artifact.iri for artifact in bound.values()]
+        with working_folder(self.registry, iri) as folder:
+            opened = self.recorder.open_run(recipe, used, datasets, conditions, resumed, iri)
+            session = _Session(self, iri, opened.iri, recipe, datasets, conditions, folder, resumed)
+            session.artifacts.update(bound)
+            return session.run()
 
     def _preflight(self, recipe: Recipe, conditions: Conditions, resume: NamedNode | None) -> None:
         """Refuses what cannot be done or recorded before anything is done and recorded."""

@@ -184,7 +184,7 @@ def load_step(registry: Registry, iri: NamedNode) -> StoredStep:
             "an artifact that was only registered has declared parents, which cannot be re-run",
         )
     row = rows[0]
-    inputs, data = _usages(registry, iri)
+    used = list(_usages(registry, iri))
     return StoredStep(
         iri=iri,
         name=row["stepName"].value,
@@ -195,11 +195,20 @@ def load_step(registry: Registry, iri: NamedNode) -> StoredStep:
             row["name"].value: scalar(row["value"])
             for row in registry.rows("step_parameters", step=iri)
         },
-        inputs=inputs,
-        data=data,
+        inputs={_ROLE_NAMES[role]: entity for role, entity, _ in used if role in _ROLE_NAMES},
+        data=next((data for _, _, data in used if data is not None), None),
         environment=_node(row["environment"]),
         engine=_node(row["engine"]),
     )
+
+
+def load_run(
+    registry: Registry, run: NamedNode
+) -> tuple[tuple[NamedNode, ...], tuple[StoredData, ...]]:
+    """The artifacts and the texts that a run started from, each in the recipe's order."""
+    used = list(_usages(registry, run))
+    inputs = (entity for role, entity, _ in used if role == PM.baseRole)
+    return tuple(inputs), tuple(data for _, _, data in used if data is not None)
 
 
 def is_step(registry: Registry, activity: NamedNode) -> bool:
@@ -369,17 +378,17 @@ def _files(registry: Registry, iri: NamedNode) -> tuple[FileEntry, ...]:
     )
 
 
-def _usages(registry: Registry, step: NamedNode) -> tuple[dict[str, NamedNode], StoredData | None]:
-    inputs: dict[str, NamedNode] = {}
-    data: StoredData | None = None
-    for row in registry.rows("step_usages", step=step):
-        role = _node(row["role"])
+def _usages(
+    registry: Registry, activity: NamedNode
+) -> Iterator[tuple[NamedNode, NamedNode, StoredData | None]]:
+    """Role and entity of what an activity used, in the order of its usages, and what is data."""
+    rows = registry.rows("step_usages", step=activity)
+    for row in sorted(rows, key=lambda row: int(row["usage"].value.rpartition("-")[2])):
+        role, data = _node(row["role"]), None
         if "sha256" in row:
             texts = (row[key].value for key in ("name", "sha256", "license", "source"))
             data = StoredData(role, *texts)
-        elif role in _ROLE_NAMES:
-            inputs[_ROLE_NAMES[role]] = _node(row["entity"])
-    return inputs, data
+        yield role, _node(row["entity"]), data
 
 
 def _safe_parts(name: str) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ def open_run(run: OpenedRun, *, bundle: NamedNode | None = None, files: Files = 
     Args:
         run: The run.
         bundle: IRI of the bundle; minted where it is not given.
-        files: Files that the record brings, by SHA-256: the recipe's YAML.
+        files: Files that the record brings, by SHA-256: the recipe's YAML, the texts.
     """
     writer = Writer(run.iri, bundle, files)
     writer.types(run.iri, PM.Run, PROV.Activity)
@@ -84,7 +84,7 @@ def open_run(run: OpenedRun, *, bundle: NamedNode | None = None, files: Files = 
     recipe = writer.describe(run.recipe)
     writer.circumstances(run.circumstances, plan=recipe)
     inputs = (Usage(artifact, PM.baseRole, run.started_at) for artifact in run.inputs)
-    writer.usages((Usage(recipe, PM.recipeRole, run.started_at), *inputs))
+    writer.usages((Usage(recipe, PM.recipeRole, run.started_at), *inputs, *run.data))
     return writer.build()
 
 

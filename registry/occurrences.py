@@ -169,6 +169,7 @@ class OpenedRun:
         seed: The seed of all random numbers.
         continues: The interrupted run that this one resumes.
         inputs: The artifacts that it starts from, in the order in which the recipe names them.
+        data: The texts that its steps will read, with their roles and descriptions.
     """
 
     iri: NamedNode
@@ -178,6 +179,7 @@ class OpenedRun:
     seed: int
     continues: NamedNode | None = None
     inputs: tuple[NamedNode, ...] = ()
+    data: tuple[Usage, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from pressmark.compression.errors import (
 )
 from pressmark.compression.progress import NullProgress
 from pressmark.compression.recipe import Recipe
+from pressmark.compression.recording import describe_data
 from pressmark.compression.runner import Runner
 from pressmark.compression.step import step_class
 from pressmark.compression.stored import load_artifact, load_step, result_verdicts
@@ -120,7 +121,7 @@ def test_nothing_is_left_in_the_working_folder(shared_lab, shouted) -> None:
 
 def test_a_succeeded_run_is_not_resumed(shared_lab, shouted) -> None:
     with pytest.raises(CompressionError, match="nothing to resume"):
-        Runner(shared_lab.registry).resume(shouted.run, folder=shared_lab.folder)
+        Runner(shared_lab.registry).resume(shouted.run)
 
 
 def test_the_same_work_is_not_done_twice(shared_lab, shouted, inputs) -> None:
@@ -310,15 +311,39 @@ def test_what_a_recipe_brings_in_is_looked_at_before_anything_is_recorded(lab) -
         Runner(lab.registry).resume(row["run"])
 
 
+class Stop:
+    """Progress of a person who presses Ctrl-C when the first check begins."""
+
+    def track(self, iterable, total=None, label=""):
+        return iter(iterable)
+
+    def log(self, text: str) -> None:
+        if text.startswith("checking"):
+            raise KeyboardInterrupt
+
+
+def test_a_run_is_resumed_without_its_texts_from_any_folder(
+    lab, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"base": lab.bring(), "other": lab.bring("cd", "other")}
+    with pytest.raises(RunAbortedError):
+        lab.run(lab.recipe(RECIPE), inputs=given, progress=Stop())
+    (lab.folder / "calibration.txt").unlink()
+    (lab.folder / "evaluation.txt").write_text("Another text than the one that the run began with.")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    runs = lab.registry.rows("run_identity")
+    (run,) = [row["run"] for row in runs if row["recipeName"].value == "shout"]
+    resumed = Runner(lab.registry).resume(run)
+    assert [outcome.reused for outcome in resumed.outcomes] == [True, False, False, False]
+    read = [load_step(lab.registry, outcome.activity).data for outcome in resumed.outcomes]
+    texts = [data.load(lab.registry).text if data else None for data in read]
+    assert texts == [None, lab.calibration, lab.evaluation, lab.evaluation]
+    uses = lab.registry.rows("used_dataset", dataset=describe_data(read[2].load(lab.registry)).iri)
+    assert len(uses) == 2
+    assert lab.registry.rows("impact", thing=uses[0]["dataset"]) == []  # it shaped nothing
+
+
 def test_a_stop_in_a_check_is_recorded_as_aborted(lab) -> None:
-    class Stop:
-        def track(self, iterable, total=None, label=""):
-            return iter(iterable)
-
-        def log(self, text: str) -> None:
-            if text.startswith("checking"):
-                raise KeyboardInterrupt
-
     base = {"base": lab.bring()}
     with pytest.raises(RunAbortedError, match="finished steps are kept"):
         lab.run(lab.one_step("example/append"), inputs=base, progress=Stop())
