@@ -213,6 +213,16 @@ class Registry:
                     self._store_files(record)
                 return self._store(record)
 
+    def violations(self, record: Record) -> tuple[Violation, ...]:
+        """Judges a record as `commit` would, and stores nothing.
+
+        What is committed meanwhile may change the verdict.
+
+        Returns:
+            Every reason why it would be refused; none if it conforms.
+        """
+        return self._judge(record, self.graph())
+
     def writer(self) -> Holder | None:
         """Who is writing to the registry now; None if nobody is. A server tells its URL there."""
         return self._access.holder()
@@ -338,12 +348,15 @@ class Registry:
         return _receipt(self.journal.entry(sequence)) if sequence else None
 
     def _refuse(self, record: Record, graph: neighbourhood.GraphReader) -> None:
+        if violations := self._judge(record, graph):
+            raise RecordRefusedError(violations)
+
+    def _judge(self, record: Record, graph: neighbourhood.GraphReader) -> tuple[Violation, ...]:
         if self._validator is None:
             from pressmark.registry.validation import Validator
 
             self._validator = Validator()
-        if violations := self._validator.validate(record, graph):
-            raise RecordRefusedError(violations)
+        return self._validator.validate(record, graph)
 
     def _store_files(self, record: Record) -> None:
         reached(FaultPoint.BEFORE_FILES)
