@@ -7,6 +7,7 @@ each shape is given its focus nodes instead of searching the data for them, and 
 constraint is taken away once the shapes are read.
 """
 
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ import pyshacl.shape
 import rdflib
 from pyoxigraph import NamedNode, Quad, Store
 from pyshacl.constraints import ALL_CONSTRAINT_PARAMETERS, CONSTRAINT_PARAMETERS_MAP
+from pyshacl.helper.sparql_query_helper import SPARQLQueryHelper
 from pyshacl.shapes_graph import ShapesGraph
 from pyshacl.validator import Validator
 from rdflib.collection import Collection
@@ -97,6 +99,20 @@ pyshacl.shape.CONSTRAINT_PARAMS = (
     _Members(ALL_CONSTRAINT_PARAMETERS),
     {parameter: _KINDS[kind] for parameter, kind in CONSTRAINT_PARAMETERS_MAP.items()},
 )
+
+
+class _Searched:
+    """Stands for a pattern that is searched for in the same few queries again and again."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.search = lru_cache(_TERMS)(pattern.search)
+
+
+for _name, _pattern in list(vars(SPARQLQueryHelper).items()):
+    if _name.startswith("has_") and isinstance(_pattern, re.Pattern):
+        setattr(SPARQLQueryHelper, _name, _Searched(_pattern))
+# Each shape writes its name into a message that nobody reads, for every node.
+pyshacl.shape.Shape.__str__ = lru_cache(_TERMS)(pyshacl.shape.Shape.__str__)
 
 
 class ReferenceShapes:
