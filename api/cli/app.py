@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pressmark.registry.errors import NotFoundError
+from pressmark.registry.errors import NotFoundError, PressmarkError
 from pressmark.registry.registry import Registry
 
 DEFAULT_FOLDER = ".pressmark"
@@ -14,12 +14,28 @@ EPILOG = (
     "6 step failed, 70 defect, 130 interrupted, 141 the output was not read to its end."
 )
 
+
+def complete_artifact(context: typer.Context, incomplete: str) -> list[str]:
+    """What a shell offers for an artifact: the names and aliases that begin like this.
+
+    It is asked in the middle of a line: where there is no registry, nothing is offered, and
+    nothing is said.
+    """
+    try:
+        with Registry.open(located(context.find_root().params.get("registry"))) as registry:
+            names = {row["name"].value for row in registry.rows("artifact_names")}
+    except (PressmarkError, OSError):
+        return []
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 ArtifactName = Annotated[
     str,
     typer.Argument(
         help="UUID prefix, alias, name, digest, or the path of a file or folder.",
         metavar="ARTIFACT",
+        autocompletion=complete_artifact,
     ),
 ]
 
@@ -57,8 +73,13 @@ def registry_path(context: typer.Context) -> Path:
     Raises:
         NotFoundError: no registry is named and none is found.
     """
-    if context.obj is not None:
-        return Path(context.obj)
+    return located(context.obj)
+
+
+def located(named: Path | None) -> Path:
+    """The folder of a registry: the one that is named, else the nearest; see `registry_path`."""
+    if named is not None:
+        return Path(named)
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / DEFAULT_FOLDER).is_dir():

@@ -40,6 +40,12 @@ _MEDIA_TYPES: Final = {
 }
 
 
+def complete_question(incomplete: str) -> list[str]:
+    """What a shell offers for a question: the packaged ones that begin like this."""
+    shown = (q.name for q in questions.questions() if q.group != questions.INTERNAL)
+    return [name for name in shown if name.startswith(incomplete)]
+
+
 def add_to(app: typer.Typer) -> None:
     """Register this command."""
     app.command()(query)
@@ -48,7 +54,10 @@ def add_to(app: typer.Typer) -> None:
 def query(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="A packaged question, a .rq file or SPARQL text.")
+        str | None,
+        typer.Argument(
+            help="A packaged question, a .rq file or SPARQL text.", autocompletion=complete_question
+        ),
     ] = None,
     values: Annotated[
         list[str] | None,

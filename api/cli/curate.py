@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pressmark.api.cli.app import ArtifactName, Json, opened
+from pressmark.api.cli.app import ArtifactName, Json, complete_artifact, opened
 from pressmark.api.cli.output import print_json, stdout, table
 from pressmark.registry import environment, lifecycle, search
 from pressmark.registry.facts import short_id
@@ -23,7 +23,10 @@ def register(
     name: Annotated[str, typer.Option(help="The artifact's name.")],
     parent: Annotated[
         list[str] | None,
-        typer.Option(help="What it was made from: an artifact here, or any name. Repeatable."),
+        typer.Option(
+            help="What it was made from: an artifact here, or any name. Repeatable.",
+            autocompletion=complete_artifact,
+        ),
     ] = None,
     kind: Annotated[str, typer.Option(help="Its class, such as PrunedModel.")] = "FineTunedModel",
     license: Annotated[str, typer.Option(help="SPDX identifier.")] = "NOASSERTION",  # noqa: A002
@@ -50,7 +53,10 @@ def alias(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="The alias, such as prod.")] = None,
     artifact: Annotated[
-        str | None, typer.Argument(help="What it shall mean. Without it: its history.")
+        str | None,
+        typer.Argument(
+            help="What it shall mean. Without it: its history.", autocompletion=complete_artifact
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

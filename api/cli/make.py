@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pyoxigraph import NamedNode
 
-from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, opened
+from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, complete_artifact, opened
 from pressmark.api.cli.output import (
     estimated_seconds,
     human_bytes,
@@ -29,10 +30,22 @@ if TYPE_CHECKING:
     from pressmark.compression.forecast import Forecast
     from pressmark.compression.runner import RunResult
 
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """What a shell offers for a recipe: the packaged ones, without importing what runs them."""
+    folder = resources.files("pressmark.compression").joinpath("recipes")
+    names = (entry.name.removesuffix(".yaml") for entry in folder.iterdir())
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
-        "--input", "-i", help="ROLE=ARTIFACT; plain ARTIFACT means base.", metavar="NAME=ARTIFACT"
+        "--input",
+        "-i",
+        help="ROLE=ARTIFACT; plain ARTIFACT means base.",
+        metavar="NAME=ARTIFACT",
+        autocompletion=complete_artifact,
     ),
 ]
 
@@ -110,7 +123,10 @@ def import_(
 def run(
     context: typer.Context,
     recipe: Annotated[
-        str | None, typer.Argument(help="A recipe file, or the name of a packaged one.")
+        str | None,
+        typer.Argument(
+            help="A recipe file, or the name of a packaged one.", autocompletion=complete_recipe
+        ),
     ] = None,
     inputs: Inputs = None,
     resume: Annotated[str | None, typer.Option(help="Continue this interrupted run.")] = None,
@@ -156,7 +172,11 @@ def evaluate(
         str | None, typer.Option(help="Licence of a text file of yours.")
     ] = None,
     parent: Annotated[
-        str | None, typer.Option(help="Compare with this artifact: KL divergence, agreement.")
+        str | None,
+        typer.Option(
+            help="Compare with this artifact: KL divergence, agreement.",
+            autocompletion=complete_artifact,
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pressmark.api.cli import exit_codes
-from pressmark.api.cli.app import ArtifactName, Json, opened
+from pressmark.api.cli.app import ArtifactName, Json, complete_artifact, opened
 from pressmark.api.cli.output import human_seconds, print_json, stderr, stdout, table
 from pressmark.api.cli.progress import RichProgress
 from pressmark.registry import search, views
@@ -28,7 +28,12 @@ def add_to(app: typer.Typer) -> None:
 def verify(
     context: typer.Context,
     artifact: Annotated[
-        str | None, typer.Argument(help="What to verify. Default: everything.", metavar="ARTIFACT")
+        str | None,
+        typer.Argument(
+            help="What to verify. Default: everything.",
+            metavar="ARTIFACT",
+            autocompletion=complete_artifact,
+        ),
     ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Read the files of all ancestors too.")
