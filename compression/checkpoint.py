@@ -124,9 +124,33 @@ class Checkpoint:
 
     @property
     def parameter_count(self) -> int:
-        """Number of parameters, tied ones once."""
-        tied, shapes = self.architecture.tied, self.architecture.shapes
-        return sum(torch.Size(shape).numel() for name, shape in shapes.items() if name not in tied)
+        """Number of parameters, tied ones once, packed ones as they are restored."""
+        shapes = self.architecture.shapes
+        return sum(torch.Size(shapes[parameter]).numel() for parameter in self._distinct)
+
+    def count_nonzero(self, progress: Progress = SILENT) -> int:
+        """Counts the parameters that are not zero, tied ones once; reads every weight."""
+        names = [self.bound[parameter] for parameter in self._distinct]
+        return sum(self._nonzero(n) for n in progress.track(names, len(names), "counting zeros"))
+
+    @cached_property
+    def _distinct(self) -> tuple[str, ...]:
+        """The stored parameters; of tied ones that are stored twice, and are equal, one."""
+        return tuple(parameter for parameter in self.bound if not self._is_copy(parameter))
+
+    def _is_copy(self, parameter: str) -> bool:
+        source = self.bound.get(self.architecture.tied.get(parameter, ""))
+        return source is not None and torch.equal(
+            self.read(self.bound[parameter]), self.read(source)
+        )
+
+    def _nonzero(self, name: str) -> int:
+        packed, quantization = self.plan.packed.get(name), self.plan.quantization
+        if packed is None or quantization is None:
+            return int(torch.count_nonzero(self.tensors.read(name)))
+        from pressmark.compression.quantize.packing import count_nonzero
+
+        return count_nonzero(self.tensors, name, packed, quantization)
 
     def sidecars(self) -> dict[str, Path]:
         """Files that go along unchanged when weights change, by name; not the plan."""

@@ -12,13 +12,15 @@ import random
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import torch
 
+from pressmark.compression.architecture import CONFIG_FILE
+from pressmark.compression.checkpoint import Checkpoint
 from pressmark.compression.errors import CompressionError
 from pressmark.compression.measuring import Meter
 from pressmark.compression.progress import StepLog
@@ -26,6 +28,8 @@ from pressmark.compression.step import Context, Evidence, Inputs, Output, Produc
 from pressmark.compression.tensors import TensorFiles, require_finite
 from pressmark.registry.ids import utc_now
 from pressmark.registry.occurrences import Costs
+
+WEIGHTS: Final = "*.safetensors"
 
 Result = TypeVar("Result", Output, Evidence)
 
@@ -68,6 +72,7 @@ def execute(
         before = _states(inputs.folders)
         output = step.apply(inputs, context)
         _refuse_bad_output(step, output, workdir, context.progress)
+        output = _counted(output, context.progress)
         for role, state in _states(inputs.folders).items():
             if state != before[role]:
                 raise CompressionError(f"step {step.name} changed its input '{role}'")
@@ -159,9 +164,22 @@ def _made_folder(step: Step, folder: Path | None, workdir: Path) -> Path:
 
 def _refuse_bad_weights(step: Step, folder: Path, progress: Progress) -> None:
     """A step may divide by zero or overflow: nothing that is not finite becomes an artifact."""
-    for file in sorted(folder.rglob("*.safetensors")):
+    for file in sorted(folder.rglob(WEIGHTS)):
         hint = f"step {step.name} {step.version} made it; report that, with the step's parameters"
         require_finite(TensorFiles([file]), hint, progress)
+
+
+def _counted(output: Output, progress: Progress) -> Output:
+    """Adds to a checkpoint how many parameters it has, and how many of them are not zero."""
+    folder = output.folder
+    if folder is None or not (folder / CONFIG_FILE).exists() or not any(folder.glob(WEIGHTS)):
+        return output
+    made = Checkpoint.open(folder)
+    counts = {
+        "parameterCount": made.parameter_count,
+        "nonzeroParameterCount": made.count_nonzero(progress),
+    }
+    return replace(output, attributes=counts | dict(output.attributes))
 
 
 def _states(folders: Mapping[str, Path]) -> dict[str, dict[Path, tuple[int, int]]]:

@@ -117,7 +117,8 @@ class Import(Step):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found.files[name], target)
         facts: dict[str, str | int | float | bool] = {"importedFrom": self.source}
-        facts["parameterCount"] = _parameter_count(context.output)
+        if gguf := _gguf(list_files(context.output)):
+            facts["parameterCount"] = sum(t.count for t in GgufFile.open(gguf).tensors.values())
         if found.revision:
             facts["sourceRevision"] = found.revision
         return Output(context.output, license=self._license(context.output), attributes=facts)
@@ -266,13 +267,6 @@ def _finite(source: GgufFile, name: str) -> Iterator[bool]:
     tensor = source.tensors[name]
     for rows in source.pieces(name, _SCAN):
         yield bool(np.isfinite(restore(tensor.kind, rows, tensor.block[1])).all())
-
-
-def _parameter_count(folder: Path) -> int:
-    gguf = _gguf(list_files(folder))
-    if gguf is None:
-        return Checkpoint.open(folder).parameter_count
-    return sum(tensor.count for tensor in GgufFile.open(gguf).tensors.values())
 
 
 def _valid(folder: Path, progress: Progress) -> Claim:

@@ -46,7 +46,9 @@ from pressmark.registry.record import Description
 from pressmark.registry.registry import Registry
 
 _LONGEST_MESSAGE = 4000
-_OWN_ATTRIBUTES = frozenset({"importedFrom", "sourceRevision", "parameterCount"})
+_OWN_ATTRIBUTES = frozenset(
+    {"importedFrom", "sourceRevision", "parameterCount", "nonzeroParameterCount"}
+)
 
 
 @dataclass(frozen=True)
@@ -265,6 +267,7 @@ class Recorder:
             parents=job.parents,
             model=descriptions.model_line(line) if line else None,
             parameter_count=_integer(own.get("parameterCount")),
+            nonzero_parameter_count=_integer(own.get("nonzeroParameterCount")),
             imported_from=_text(own.get("importedFrom")),
             source_revision=_text(own.get("sourceRevision")),
             attributes={k: v for k, v in output.attributes.items() if k not in _OWN_ATTRIBUTES},

@@ -249,8 +249,8 @@ class Output:
         measurements: Numbers about the result.
         license: SPDX identifier when the step first learns it; None keeps the parent's.
         byproducts: Further files worth keeping (masks, traces); stored beside the artifact.
-        attributes: Facts about the artifact by vocabulary name: "parameterCount", "importedFrom",
-            "sourceRevision".
+        attributes: Facts about the artifact by vocabulary name: "importedFrom", "sourceRevision";
+            the parameters of a checkpoint are counted by the runner.
     """
 
     folder: Path | None

@@ -202,6 +202,8 @@ class PM:
     """The UCUM code of the unit; '1' where the number has none."""
     metricValue: Final = _Node("https://w3id.org/pressmark/ns#metricValue")
     """The measured number."""
+    nonzeroParameterCount: Final = _Node("https://w3id.org/pressmark/ns#nonzeroParameterCount")
+    """How many of an artifact's parameters are not zero."""
     onDataSet: Final = _Node("https://w3id.org/pressmark/ns#onDataSet")
     """The data that it was evaluated on."""
     ontologyVersion: Final = _Node("https://w3id.org/pressmark/ns#ontologyVersion")
@@ -211,7 +213,7 @@ class PM:
     outcome: Final = _Node("https://w3id.org/pressmark/ns#outcome")
     """How an activity ended."""
     parameterCount: Final = _Node("https://w3id.org/pressmark/ns#parameterCount")
-    """How many numbers the tensors of an artifact hold."""
+    """How many parameters an artifact's model has: tied ones once, packed ones unpacked."""
     parameterName: Final = _Node("https://w3id.org/pressmark/ns#parameterName")
     """The name of a parameter."""
     parentRole: Final = _Node("https://w3id.org/pressmark/ns#parentRole")

@@ -365,6 +365,7 @@ def _facts(reader: Reader, artifact: ArtifactSummary) -> dict[str, Scalar | None
         "license": artifact.license,
         "line": artifact.line,
         "parameter count": artifact.parameter_count,
+        "nonzero parameter count": artifact.nonzero_parameter_count,
         "size": artifact.size,
         "source": artifact.imported_from,
         "source revision": artifact.source_revision,

@@ -40,7 +40,8 @@ class ArtifactSummary:
         content: The content-addressed IRI of its files.
         size: Bytes of all its files.
         generated_at: When it was complete, ``xsd:dateTime`` in UTC.
-        parameter_count: How many numbers its tensors hold.
+        parameter_count: How many parameters its model has.
+        nonzero_parameter_count: How many of them are not zero.
         imported_from: Where it was taken from, for an import.
         source_revision: The commit or revision there.
         line: The name of the model line that it belongs to.
@@ -59,6 +60,7 @@ class ArtifactSummary:
     size: int | None = None
     generated_at: str | None = None
     parameter_count: int | None = None
+    nonzero_parameter_count: int | None = None
     imported_from: str | None = None
     source_revision: str | None = None
     line: str | None = None
@@ -118,6 +120,7 @@ def _summary(
         size=integer(row, "size"),
         generated_at=text(row, "generatedAt"),
         parameter_count=integer(row, "parameterCount"),
+        nonzero_parameter_count=integer(row, "nonzeroParameterCount"),
         imported_from=text(row, "importedFrom"),
         source_revision=text(row, "sourceRevision"),
         line=text(row, "line"),

@@ -116,7 +116,8 @@ class NewArtifact:
         license: SPDX identifier or name.
         parents: What it was derived from; each must be among the activity's usages.
         model: The named line that it belongs to.
-        parameter_count: How many numbers its tensors hold.
+        parameter_count: How many parameters its model has.
+        nonzero_parameter_count: How many of them are not zero.
         imported_from: Where it was taken from, for an import.
         source_revision: The commit or revision there.
         attributes: Further facts that the step reports.
@@ -131,6 +132,7 @@ class NewArtifact:
     parents: tuple[NamedNode, ...] = ()
     model: Description | None = None
     parameter_count: int | None = None
+    nonzero_parameter_count: int | None = None
     imported_from: str | None = None
     source_revision: str | None = None
     attributes: Mapping[str, Scalar] = field(default_factory=dict)

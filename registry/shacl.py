@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pyoxigraph import Literal, NamedNode, Quad, QuerySolutions, Store, Variable
 
@@ -127,8 +127,9 @@ class PropertyShape:
         most: ``sh:maxCount``, None where there is no limit.
         required: ``sh:hasValue``.
         equals: A property that has the same values.
-        until: A property whose values are not less (``sh:lessThanOrEquals``), for times in UTC.
-        before: A property whose values are greater (``sh:lessThan``), for times in UTC.
+        until: A property whose values are not less (``sh:lessThanOrEquals``): times in UTC
+            or whole numbers.
+        before: A property whose values are greater (``sh:lessThan``), likewise.
         tests: What each value must pass.
     """
 
@@ -282,15 +283,17 @@ class CompiledShapes:
         return {shape.name: shape for shape in found}.values()
 
 
-def _is_in_order(value: object, compare: Callable[[datetime, datetime], bool], end: object) -> bool:
-    """Compare two times; what is no time is in no order."""
+def _is_in_order(value: object, compare: Callable[[Any, Any], bool], end: object) -> bool:
+    """Compare two times, or two whole numbers; what is neither is in no order."""
     try:
-        return compare(_time_of(value), _time_of(end))
+        return compare(_place_of(value), _place_of(end))
     except (ValueError, TypeError):
         return False
 
 
-def _time_of(value: object) -> datetime:
-    if not isinstance(value, Literal) or value.datatype != XSD.dateTime:
-        raise TypeError(f"{value} is no time")
-    return datetime.fromisoformat(value.value)
+def _place_of(value: object) -> datetime | int:
+    if isinstance(value, Literal) and value.datatype == XSD.dateTime:
+        return datetime.fromisoformat(value.value)
+    if isinstance(value, Literal) and value.datatype == XSD.integer:
+        return int(value.value)
+    raise TypeError(f"{value} is neither a time nor a whole number")

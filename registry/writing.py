@@ -172,6 +172,7 @@ class Writer:
         self.say(node, DCTERMS.license, artifact.license)
         self.say(node, PM.hasContent, self.describe(content(artifact.files)))
         self.say(node, PM.parameterCount, artifact.parameter_count)
+        self.say(node, PM.nonzeroParameterCount, artifact.nonzero_parameter_count)
         self.say(node, PM.importedFrom, artifact.imported_from)
         self.say(node, PM.sourceRevision, artifact.source_revision)
         self.say(node, PROV.wasAttributedTo, maker.circumstances.agent.iri)

@@ -82,7 +82,7 @@ def artifact(registry: Registry, view: ArtifactView) -> None:
         "revision": summary.source_revision,
         "made": summary.generated_at,
         "size": human_bytes(summary.size),
-        "parameters": f"{summary.parameter_count:,}" if summary.parameter_count else None,
+        "parameters": _counted(summary),
         "aliases": " ".join(summary.aliases),
         "tags": " ".join(summary.tags),
         "content": summary.content,
@@ -97,6 +97,14 @@ def artifact(registry: Registry, view: ArtifactView) -> None:
     stdout.print()
     files = [(file.name, human_bytes(file.size), file.sha256) for file in view.files]
     table(("file", ">size", "sha256"), files)
+
+
+def _counted(summary: ArtifactSummary) -> str:
+    """How many parameters there are, and how many of them are not zero."""
+    if summary.parameter_count is None:
+        return ""
+    count, nonzero = summary.parameter_count, summary.nonzero_parameter_count
+    return f"{count:,}" + ("" if nonzero is None else f", {nonzero:,} not zero")
 
 
 def activity(view: ActivityView) -> None:

@@ -172,6 +172,19 @@ def restore(
     return dequantize(quantized, dtype)
 
 
+def count_nonzero(
+    tensors: Mapping[str, Tensor], name: str, packed: PackedWeight, quantization: Quantization
+) -> int:
+    """Count the elements of a stored weight that are not restored as zero.
+
+    Raises:
+        ModelFileError: As `read_quantized`.
+    """
+    if packed.layout == "bitmask":
+        return _population(tensors[f"{name}.{BITMASK}"])
+    return int(torch.count_nonzero(_relative(read_quantized(tensors, name, packed, quantization))))
+
+
 def grid_of(quantization: Quantization, scale_dtype: torch.dtype, name: str) -> Grid:
     """The grid of a plan, with the scale type found in the file.
 

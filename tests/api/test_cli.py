@@ -83,6 +83,13 @@ def test_errors_are_json_when_json_is_asked_for(cli, registry) -> None:
     assert json.loads(ran.err)["error"] == "NotFoundError"
 
 
+def test_show_tells_how_many_parameters_are_left(cli, registry) -> None:
+    summary = cli("show", "pruned", "--json").json["summary"]
+    count, nonzero = summary["parameter_count"], summary["nonzero_parameter_count"]
+    assert count / 2 < nonzero < count
+    assert f"{count:,}, {nonzero:,} not zero" in cli("show", "pruned").out
+
+
 def test_lineage_leads_back_to_the_base(cli, registry) -> None:
     text = cli("lineage", "int8").out
     order = [text.index(word) for word in ("quantize/rtn", "prune/magnitude", "import")]

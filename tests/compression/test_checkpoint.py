@@ -108,12 +108,17 @@ def test_tied_weights_may_be_stored_twice_or_under_the_other_name(
 ) -> None:
     tensors = load_file(tiny_folder("qwen2") / "model.safetensors")
     embedding = tensors["model.embed_tokens.weight"]
+    embedding[3] = 0
     other = {**tensors, "lm_head.weight": embedding.clone()}
     differs = {**tensors, "lm_head.weight": embedding * 2}
     only_head = {n: t for n, t in other.items() if n != "model.embed_tokens.weight"}
     for i, variant in enumerate((other, only_head, differs)):
         folder = copy_with(tiny_folder("qwen2"), tmp_path / str(i), variant)
-        require_same(Checkpoint.open(folder).model(), stock(folder))
+        checkpoint = Checkpoint.open(folder)
+        require_same(checkpoint.model(), stock(folder))
+        expected = list(stock(folder).parameters())
+        assert checkpoint.parameter_count == sum(p.numel() for p in expected)
+        assert checkpoint.count_nonzero() == sum(int((p != 0).sum()) for p in expected)
 
 
 def copy_with(source: Path, target: Path, tensors: dict[str, torch.Tensor]) -> Path:

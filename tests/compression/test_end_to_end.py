@@ -14,6 +14,7 @@ from pressmark.compression.reproduce import reproduce
 from pressmark.compression.runner import Runner
 from pressmark.compression.stored import load_artifact, materialise
 from pressmark.compression.verbs import evaluate, import_model
+from pressmark.registry.facts import summaries
 from pressmark.registry.registry import Registry
 
 RECIPE = """\
@@ -90,6 +91,18 @@ def test_half_of_the_weights_are_zero_and_the_rest_is_the_parents(
                 assert (b == 0).float().mean() == pytest.approx(0.5, abs=0.02)
                 pruned += 1
     assert pruned > 0
+
+
+@pytest.mark.parametrize("name", ["base", "pruned", "plain", "int4"])
+def test_parameters_are_counted(registry, result, tmp_path: Path, name: str) -> None:
+    """As the loaded model has them: packed ones unpacked, tied ones once."""
+    artifact = result.artifacts[name]
+    stored = folder(registry, artifact, tmp_path / name)
+    parameters = list(Checkpoint.open(stored).model().parameters())
+    found = summaries(registry, [artifact])[artifact]
+    assert found.parameter_count == sum(p.numel() for p in parameters)
+    assert found.nonzero_parameter_count == sum(int((p != 0).sum()) for p in parameters)
+    assert (found.nonzero_parameter_count < found.parameter_count) == (name != "base")
 
 
 def test_what_is_stored_packed_loads_as_a_working_model(registry, result, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pressmark.compression.plan import PackedWeight, Quantization
 from pressmark.compression.quantize import packing
 from pressmark.compression.quantize.packing import (
     Layout,
+    count_nonzero,
     pack,
     packed_sizes,
     part_names,
@@ -85,6 +86,16 @@ def test_equals_the_statement(layout: Layout, grid: Grid, shape: tuple[int, int]
     assert parts.keys() == expected.keys()
     for part, tensor in parts.items():
         np.testing.assert_array_equal(tensor.numpy(), expected[part])
+
+
+@every_layout
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+def test_zeros_are_counted_without_restoring(layout: Layout, grid: Grid) -> None:
+    found = random_quantized((5, 66), grid)
+    tensors = {f"w.{part}": tensor for part, tensor in pack(found, layout).items()}
+    plan = Quantization(grid.bits, grid.group_size, grid.symmetric)
+    counted = count_nonzero(tensors, "w", PackedWeight((5, 66), "float32", layout), plan)
+    assert counted == np.count_nonzero(dequantize(found, torch.float32).numpy()) < 5 * 66
 
 
 @every_layout

@@ -158,6 +158,7 @@ class History:
             parents=parents,
             model=self.line,
             parameter_count=1000,
+            nonzero_parameter_count=500,
             imported_from="/models/example" if name == "import" else None,
             source_revision="main" if name == "import" else None,
             attributes={"pattern": "2:4"},

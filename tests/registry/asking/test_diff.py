@@ -281,6 +281,7 @@ def test_facts_that_are_not_the_same(world: Any, world_registry: Any) -> None:
     assert {fact.name: (fact.one, fact.other) for fact in found.facts} == {
         "license": ("Apache-2.0", "NOASSERTION"),
         "line": ("example", None),
+        "nonzero parameter count": (500, None),
         "parameter count": (1000, None),
         "pattern": ("2:4", None),
         "size": (201, 100),

@@ -58,10 +58,11 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
         ("int8", "pattern", "2:4"),
     ]),
     ("artifact_facts", {"artifact": ["int4", "base"]},
-     "artifact kind name sequence license size parameterCount importedFrom line retirement", [
-        ("base", "BaseModel", "example after import", 2, "Apache-2.0", 201, 1000,
+     "artifact kind name sequence license size parameterCount nonzeroParameterCount importedFrom"
+     " line retirement", [
+        ("base", "BaseModel", "example after import", 2, "Apache-2.0", 201, 1000, 500,
          "/models/example", "example", NONE),
-        ("int4", "QuantizedModel", "example after quantize/rtn", 19, "Apache-2.0", 201, 1000,
+        ("int4", "QuantizedModel", "example after quantize/rtn", 19, "Apache-2.0", 201, 1000, 500,
          NONE, "example", "retiring int4"),
     ]),
     ("artifact_facts", {"artifact": ["run", "engine", "evaluation of int8"]}, "artifact", []),
