@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
-from pressmark.api.service import artifacts, health
+from pressmark.api.service import artifacts, health, lifecycle, records
 from pressmark.api.service.database import Database
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.security import Gate, needs
@@ -72,7 +72,12 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     add_handlers(app)
     _add_headers(app)
     app.include_router(health.router(registry))
-    for routes in (artifacts.router(registry), endpoint.router(pool)):
+    for routes in (
+        artifacts.router(registry),
+        lifecycle.router(registry),
+        records.router(registry),
+        endpoint.router(pool),
+    ):
         app.include_router(routes, dependencies=[Depends(needs(Scope.READ))])
     return app
 

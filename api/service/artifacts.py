@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pyoxigraph import NamedNode
 
 from pressmark.api.plain import schema
 from pressmark.api.service.files import file_answer
-from pressmark.api.service.resources import answers, json_answer
+from pressmark.api.service.resources import Reference, answers, json_answer
 from pressmark.registry.diff import Difference, diff
 from pressmark.registry.errors import InvalidInputError, NotFoundError
 from pressmark.registry.facts import ArtifactSummary
@@ -20,14 +20,6 @@ from pressmark.registry.verification import Verification
 from pressmark.registry.verify import verify
 from pressmark.registry.views import ArtifactView, view
 
-Reference = Annotated[
-    str,
-    Path(
-        description="UUID, IRI, alias, name or digest; a beginning of a UUID or digest will do.",
-        examples=["prod"],
-        max_length=200,
-    ),
-]
 _MANY = 500
 
 

@@ -2,11 +2,20 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Path, Request, Response
 
 from pressmark.api.plain import plain
+
+Reference = Annotated[
+    str,
+    Path(
+        description="UUID, IRI, alias, name or digest; a beginning of a UUID or digest will do.",
+        examples=["prod"],
+        max_length=200,
+    ),
+]
 
 
 def json_answer(request: Request, value: object, links: tuple[str, ...] = ()) -> Response:
@@ -56,6 +65,8 @@ _MEANINGS = {
     401: "Nobody is known by the token",
     403: "The token's scope is too small",
     404: "Nothing is known under this name",
+    413: "The body is too long",
+    415: "The body has a type that is not read",
     409: "The name fits several things",
     416: "The range lies outside of the file",
     422: "The request does not fit this description",

@@ -12,6 +12,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from pressmark.api.errors import ForbiddenError, UnauthorizedError
 from pressmark.api.service.tokens import Principal, Scope, Tokens
+from pressmark.registry import descriptions, environment
+from pressmark.registry.occurrences import Circumstances
 
 ANONYMOUS: Final = Principal("", Scope.READ)
 _BEARER = HTTPBearer(auto_error=False, description="A token from `pressmark token create`.")
@@ -69,3 +71,9 @@ def needs(scope: Scope) -> Callable[..., Principal]:
         return principal
 
     return check
+
+
+def circumstances_of(request: Request) -> Circumstances:
+    """This machine and engine, and whoever asks, for an activity that happens now."""
+    principal: Principal = request.state.principal
+    return environment.circumstances(agent=descriptions.agent(principal.agent))

@@ -13,9 +13,9 @@ from pyoxigraph import NamedNode
 
 from pressmark.api.errors import (
     MalformedQueryError,
-    TooLargeError,
     UnsupportedMediaTypeError,
 )
+from pressmark.api.requests import limited_body
 from pressmark.api.sparql.description import service_description
 from pressmark.api.sparql.formats import GRAPHS, RESULTS, negotiate
 from pressmark.api.sparql.pool import Answer, QueryPool
@@ -68,21 +68,6 @@ def router(pool: QueryPool) -> APIRouter:
         return await _graph(pool, request)
 
     return routes
-
-
-async def limited_body(request: Request, limit: int) -> bytes:
-    """Reads a request's body, but never more than a limit.
-
-    Raises:
-        TooLargeError: It is longer.
-    """
-    parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise TooLargeError(f"this request may have a body of {limit:,} bytes")
-    return b"".join(parts)
 
 
 async def _answered(pool: QueryPool, request: Request, parameters: Parameters) -> Response:

@@ -1,0 +1,82 @@
+"""``/v1/records``: records that were made on other machines, validated and committed."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pyoxigraph import RdfFormat
+
+from pressmark.api.errors import UnsupportedMediaTypeError
+from pressmark.api.plain import schema
+from pressmark.api.requests import limited_body
+from pressmark.api.service.resources import answers, json_answer
+from pressmark.api.service.security import needs
+from pressmark.api.service.tokens import Scope
+from pressmark.registry.errors import Violation
+from pressmark.registry.record import Record, record_from_rdf
+from pressmark.registry.registry import Receipt, Registry
+
+#: A record holds some kilobytes; a thousand times as much is no record.
+_LONGEST: Final = 8 << 20
+_FORMATS: Final = {
+    "application/n-quads": RdfFormat.N_QUADS,
+    "application/trig": RdfFormat.TRIG,
+    "application/ld+json": RdfFormat.JSON_LD,
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a record may be committed.
+
+    Attributes:
+        conforms: Whether nothing speaks against it.
+        violations: Every reason why not.
+    """
+
+    conforms: bool
+    violations: tuple[Violation, ...]
+
+
+def router(registry: Registry) -> APIRouter:
+    """The routes that take records."""
+    routes = APIRouter(prefix="/v1/records", tags=["records"])
+    bodies = {"requestBody": {"content": {kind: {} for kind in _FORMATS}, "required": True}}
+
+    @routes.post(
+        "/validation",
+        summary="Validate a record without storing it",
+        openapi_extra=bodies,
+        responses=answers(schema(Judgement), 413, 415),
+    )
+    async def validate(request: Request) -> Response:
+        record = await _record(request)
+        return json_answer(request, await run_in_threadpool(_judged, registry, record))
+
+    @routes.post(
+        "",
+        summary="Commit a record",
+        dependencies=[Depends(needs(Scope.WRITE))],
+        openapi_extra=bodies,
+        responses=answers(schema(Receipt), 413, 415, 422),
+    )
+    async def commit(request: Request) -> Response:
+        record = await _record(request)
+        return json_answer(request, await run_in_threadpool(registry.commit, record))
+
+    return routes
+
+
+async def _record(request: Request) -> Record:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in _FORMATS:
+        raise UnsupportedMediaTypeError(
+            f"a record cannot be sent as {kind or 'nothing'}", f"send {', '.join(_FORMATS)}"
+        )
+    return record_from_rdf(await limited_body(request, _LONGEST), _FORMATS[kind])
+
+
+def _judged(registry: Registry, record: Record) -> Judgement:
+    violations = registry.violations(record)
+    return Judgement(not violations, violations)
