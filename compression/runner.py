@@ -350,10 +350,10 @@ class _Session:
         )
 
     def _check_reused(self, index: int, job: Job, made: Made) -> None:
-        """Checks a result that was recorded but never checked, as after a kill in between."""
-        if not self.runner.check or result_verdicts(self.runner.registry, made.result):
-            return
+        """Checks a result that was recorded but never judged, as after a kill in between."""
         registry = self.runner.registry
+        if not self.runner.check or {*result_verdicts(registry, made.result)} - {PM.inconclusive}:
+            return
         measured = result_measurements(registry, made.activity, made.result)
         path = None
         if job.plan.step.produces is not None:

@@ -68,7 +68,7 @@ class Proof:
     Attributes:
         about: The edge.
         kind: "Check" or "Reproduce".
-        verdict: "holds" or "refuted".
+        verdict: "holds", "refuted" or "inconclusive".
         at: When.
         claims: The statements that were checked.
         detail: What was found in particular.

@@ -86,6 +86,19 @@ def test_other_bytes_elsewhere_are_inconclusive(lab, monkeypatch: pytest.MonkeyP
     assert evidence_of(lab, made) == "checked"
 
 
+@pytest.mark.usefixtures("steady")
+def test_an_inconclusive_re_run_is_no_check(lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, step = {"base": lab.bring()}, lab.one_step("example/clock")
+    made = lab.run(step, inputs=base, check=False).artifacts["out"]
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(environment, "libraries", lambda: ("torch 99.0",))
+        assert reproduce(lab.registry, made).holds is None
+    assert evidence_of(lab, made) == "none"
+    assert lab.run(step, inputs=base).artifacts["out"] == made
+    assert result_verdicts(lab.registry, made) == (PM.inconclusive, PM.holds)
+    assert evidence_of(lab, made) == "checked"
+
+
 def test_an_import_is_made_again_while_its_source_is_there(lab) -> None:
     base = lab.bring()
     assert reproduce(lab.registry, base).equal

@@ -282,7 +282,7 @@ class History:
         artifact: NamedNode,
         *,
         edge: str = "derivation-0",
-        holds: bool = True,
+        holds: bool | None = True,
         kind: NamedNode = PM.Check,
     ) -> NamedNode:
         """Check or reproduce an edge of an artifact."""

@@ -58,7 +58,7 @@ class World:
 
         base --prune--> pruned --quantize--> int8    checked, reproduced; prod, tagged "edge"
                           \\----quantize--> int4      refuted, retired
-                             pruned + vendor (claimed) --registered--> elsewhere
+                             pruned + vendor (claimed) --registered--> elsewhere   inconclusive
 
     Two runs: the first closed, the second left open after a failed step.
     """
@@ -136,7 +136,7 @@ def world(new_history: Callable[..., Any]) -> World:
     history.check(base, edge="generation")
     history.check(pruned)
     history.check(int8)
-    history.check(int8, kind=PM.Reproduce)
+    history.check(int8, kind=PM.reproduce)
     history.promote(base)
     history.promote(int8)
     history.promote(pruned, "staging")
@@ -150,6 +150,8 @@ def world(new_history: Callable[..., Any]) -> World:
     history.check(int4, holds=False)
     history.retire(int4, "wrong scales")
     elsewhere = history.register(pruned, external="vendor/original")
+    history.check(elsewhere, holds=None)
+    history.check(elsewhere, edge="derivation-1", kind=PM.reproduce, holds=None)
     reader = MemoryReader(history)
     return World(history, reader, run, open_run, base, pruned, int8, int4, elsewhere, failed)
 

@@ -103,6 +103,12 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
         ("int4", "executed", "refuted"), ("pruned", "executed", "checked"),
         ("base", "executed", "checked"),
     ]),
+    ("assurance", {"artifact": "elsewhere"}, "child parentName origin evidence", [
+        ("elsewhere", "example after prune/wanda", "declared", "none"),
+        ("elsewhere", "vendor/original", "declared", "none"),
+        ("pruned", "example after import", "executed", "checked"),
+        ("base", NONE, "executed", "checked"),
+    ]),
     ("derivation_edges", {"artifact": "pruned"}, "derivation parent activity", [
         ("pruned#derivation-0", "base", "making pruned"),
     ]),
@@ -138,6 +144,10 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("evidence", {"artifact": "int4"}, "sequence about activityKind verdict claim detail", [
         (21, "int4#derivation-0", "Check", "holds", CLAIM, "1000 of 1000 zeros"),
         (22, "int4#derivation-0", "Check", "refuted", CLAIM, "1000 of 1000 zeros"),
+    ]),
+    ("evidence", {"artifact": "elsewhere"}, "sequence about activityKind verdict", [
+        (25, "elsewhere#derivation-0", "Check", "inconclusive"),
+        (26, "elsewhere#derivation-1", "reproduce", "inconclusive"),
     ]),
     ("failed_steps", {}, "sequence step stepName outcome run", [
         (20, "failed", "prune/wanda", "failed", "open_run"),

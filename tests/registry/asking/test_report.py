@@ -95,7 +95,7 @@ def test_a_report_holds_every_step_and_what_is_known_of_it(world: Any, report: R
     ]  # fmt: skip
     assert [(p.kind, p.verdict, p.claims) for p in last.proofs] == [
         ("Check", "holds", ("every zero of the parent is zero",)),
-        ("Reproduce", "holds", ("every zero of the parent is zero",)),
+        ("reproduce", "holds", ("every zero of the parent is zero",)),
     ]
     assert [(p.role, p.name) for p in last.parties] == [
         ("engine", "pressmark 0.1.0"), ("operator", "agent-1"),
@@ -165,7 +165,6 @@ def test_what_nobody_recorded_is_said_to_be_missing(world: Any) -> None:
     body = " ".join(page.inside["body"][0].split())
     assert "declared, unverified" in body
     assert "known only by claim" in body
-    assert "nobody has checked or repeated this step" in body
     assert "not verified for this report" in body
     assert body.count("not recorded here") > 8
     claimed = next(n for n in report.lineage.nodes if n.artifact.status == "external")
@@ -180,6 +179,13 @@ def test_retirement_and_refutation_stand_at_the_top(world: Any) -> None:
     assert "retired" in top
     assert "✗ executed, refuted" in top
     assert "wrong scales" in page.inside["main"][0]
+
+
+def test_what_was_inconclusive_refutes_nothing(world: Any) -> None:
+    report = gather(world.reader, world.elsewhere, None)
+    for text in (reports.to_html(report), reports.to_markdown(report)):
+        assert text.count("? inconclusive") == 2
+        assert text.count("✗ refuted") <= 1, "the legend of the page"
 
 
 def test_markdown_tables_have_as_many_cells_as_their_heads(report: Report) -> None:
@@ -228,6 +234,13 @@ def hostile_history(history: Any, evil: str) -> Any:
     history.keep(finish_step(step, bundle=history.iri()))
     history.retire(artifact.iri, evil)
     return artifact.iri
+
+
+def test_that_nobody_checked_a_step_is_said(new_history: Callable[..., Any], reading: Any) -> None:
+    history = new_history(6)
+    artifact = hostile_history(history, "harmless")
+    html = reports.to_html(gather(reading(history), artifact, None))
+    assert "nobody has checked or repeated this step" in html
 
 
 @pytest.mark.parametrize("evil", HOSTILE)

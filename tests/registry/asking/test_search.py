@@ -77,10 +77,10 @@ def test_files_and_folders_on_disk_are_found_by_their_bytes(
     assert resolve(reader, str(folder / "sub" / "weights.bin")) == artifact
     assert resolve(reader, str(folder / "config.json")) == other  # consists of exactly that file
     (folder / "config.json").write_text("{ }")
-    with pytest.raises(NotFoundError, match=r"Known here, of its 2 files: sub/weights\.bin"):
+    with pytest.raises(NotFoundError, match=r"known here, of its 2 files: sub/weights\.bin"):
         resolve(reader, str(folder))
     (folder / "sub" / "weights.bin").unlink()
-    with pytest.raises(NotFoundError, match="None of its 1 files"):
+    with pytest.raises(NotFoundError, match="none of its 1 files"):
         resolve(reader, str(folder))
 
 
@@ -132,7 +132,7 @@ def test_summaries_tell_status_aliases_and_tags(world: Any) -> None:
 
 
 def test_impossible_searches_are_refused(world: Any) -> None:
-    with pytest.raises(InvalidInputError, match="Did you mean PrunedModel"):
+    with pytest.raises(InvalidInputError, match="did you mean PrunedModel"):
         find(world.reader, kind="PruneModel")
     with pytest.raises(InvalidInputError, match="SHA-256"):
         find(world.reader, digest="xyz")
