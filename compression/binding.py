@@ -12,6 +12,7 @@ from pressmark.compression.errors import RecipeError
 from pressmark.compression.recipe import DataSource, Recipe
 from pressmark.compression.step import DataRole, closest
 from pressmark.compression.stored import StoredArtifact, calibrated_on, load_artifact
+from pressmark.registry.lifecycle import refuse_retired
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
 
@@ -27,6 +28,7 @@ def bind_inputs(
     Raises:
         RecipeError: An input is missing, or something was given that the recipe does not name.
         NotFoundError: Nothing is known under a given name.
+        InvalidInputError: An input is retired.
     """
     for name in given:
         if name not in recipe.inputs:
@@ -43,6 +45,7 @@ def bind_inputs(
                 f"name one: {name}=ARTIFACT",
             )
         bound[name] = load_artifact(registry, _named(registry, value))
+        refuse_retired(registry, bound[name].iri, f"it cannot be the input '{name}'")
     return bound
 
 

@@ -34,6 +34,7 @@ from pressmark.compression.stored import (
 from pressmark.compression.workspace import working_folder
 from pressmark.ontology.terms import PM
 from pressmark.registry.ids import new_iri
+from pressmark.registry.lifecycle import refuse_retired
 from pressmark.registry.record import Description
 from pressmark.registry.registry import Registry
 
@@ -88,12 +89,16 @@ def check(
     """Runs the check of every step between an artifact and its base models again.
 
     Raises:
+        InvalidInputError: What a check would read is retired, so no verdict could be recorded.
         BlobDamagedError: Stored bytes are not what was recorded; file and tensor are named.
         BlobMissingError: Bytes of the lineage are gone.
         NotReproducibleError: A step is of another version than the one that is installed.
         StepFailedError: A check could not be carried out, which is no verdict.
     """
-    order = tuple(lineage(registry, artifact))
+    made = [_made(registry, iri) for iri in lineage(registry, artifact)]
+    for one, step in made:
+        for used in (one.iri, *step.inputs.values()) if step else ():
+            refuse_retired(registry, used, f"how '{one.name}' was made cannot be checked")
     with working_folder(registry, new_iri()) as folder:
         checker = _Checker(
             registry,
@@ -102,7 +107,14 @@ def check(
             threads or torch.get_num_threads(),
             folder,
         )
-        return CheckResult(tuple(checker.take(iri) for iri in order))
+        return CheckResult(tuple(checker.take(one, step) for one, step in made))
+
+
+def _made(registry: Registry, iri: NamedNode) -> tuple[StoredArtifact, StoredStep | None]:
+    """An artifact and the step that made it, None where that is only declared."""
+    artifact = load_artifact(registry, iri)
+    maker = artifact.activity
+    return artifact, load_step(registry, maker) if maker and is_step(registry, maker) else None
 
 
 @dataclass
@@ -114,15 +126,13 @@ class _Checker:
     folder: Path
     folders: dict[NamedNode, Path] = field(default_factory=dict)
 
-    def take(self, iri: NamedNode) -> EdgeCheck:
-        artifact = load_artifact(self.registry, iri)
-        if artifact.activity is None or not is_step(self.registry, artifact.activity):
-            return EdgeCheck(iri, artifact.name, "", "declared")
-        step = load_step(self.registry, artifact.activity)
+    def take(self, artifact: StoredArtifact, step: StoredStep | None) -> EdgeCheck:
+        if step is None:
+            return EdgeCheck(artifact.iri, artifact.name, "", "declared")
         self.progress.log(f"checking {artifact.name} ({step.name})")
         checked = self._check(artifact, step)
         # Its descendants were checked before it: nobody reads it any more.
-        discard(self.folders.pop(iri))
+        discard(self.folders.pop(artifact.iri))
         return checked
 
     def _check(self, artifact: StoredArtifact, stored: StoredStep) -> EdgeCheck:

@@ -124,7 +124,7 @@ def _parent(registry: Registry, name: str) -> tuple[NamedNode, ExternalParent | 
             raise  # it means something that should be here, and is no name to be known by
         iri = new_iri()
         return iri, ExternalParent(iri, name)
-    _refuse_retired(registry, iri, "nothing new can be made from it")
+    refuse_retired(registry, iri, "nothing new can be made from it")
     return iri, None
 
 
@@ -148,7 +148,7 @@ def set_alias(
     _refuse_bad_name(alias, "an alias")
     with registry.writing():
         _refuse_unknown(registry, artifact)
-        _refuse_retired(registry, artifact, f"'{alias}' cannot mean it")
+        refuse_retired(registry, artifact, f"'{alias}' cannot mean it")
         activity = _moment(circumstances)
         registry.commit(
             activities.promotion(activity, assignment=new_iri(), alias=alias, artifact=artifact)
@@ -201,7 +201,7 @@ def set_tag(
     _refuse_bad_name(tag, "a tag")
     with registry.writing():
         _refuse_unknown(registry, artifact)
-        _refuse_retired(registry, artifact, "its tags stay as they are")
+        refuse_retired(registry, artifact, "its tags stay as they are")
         if remove and not registry.rows("tags", artifact=artifact, tag=Literal(tag)):
             message = f"{artifact.value} has no tag '{tag}'"
             raise NotFoundError(message, "pressmark show lists its tags")
@@ -238,7 +238,7 @@ def retire(
         raise InvalidInputError("a retirement needs a reason", "say why: --reason TEXT")
     with registry.writing():
         _refuse_unknown(registry, artifact)
-        _refuse_retired(registry, artifact, "it cannot be retired again")
+        refuse_retired(registry, artifact, "it cannot be retired again")
         meant = [row["alias"].value for row in registry.rows("aliases", artifact=artifact)]
         if meant and not force:
             raise InvalidInputError(
@@ -255,7 +255,17 @@ def _refuse_unknown(registry: Registry, artifact: NamedNode) -> None:
         raise NotFoundError(f"There is no artifact {artifact.value} here.", "`pressmark ls`")
 
 
-def _refuse_retired(registry: Registry, artifact: NamedNode, so: str) -> None:
+def refuse_retired(registry: Registry, artifact: NamedNode, so: str) -> None:
+    """Refuses an artifact that was retired: nothing more is recorded about it.
+
+    Args:
+        registry: Where it is.
+        artifact: The artifact.
+        so: What therefore cannot be, such as "it cannot be evaluated".
+
+    Raises:
+        InvalidInputError: It is retired.
+    """
     if registry.rows("retirements", artifact=artifact):
         raise InvalidInputError(
             f"{artifact.value} is retired already, so {so}", "choose a live artifact: pressmark ls"

@@ -12,6 +12,7 @@ from pressmark.compression.recording import Recorder
 from pressmark.compression.reproduce import reproduce
 from pressmark.compression.runner import Runner
 from pressmark.compression.stored import lineage, load_artifact, load_step
+from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.gc import gc
 from pressmark.registry.layout import object_key
 from pressmark.registry.lifecycle import retire
@@ -64,6 +65,26 @@ def test_what_travels_can_be_checked_and_made_again_elsewhere(
 def test_the_history_verifies(shared_lab, shouted) -> None:
     assert verify(shared_lab.registry, shouted.artifacts["joined"]).ok
     assert verify_all(shared_lab.registry).ok
+
+
+@pytest.mark.parametrize("withdrawn", ["model", "out"])
+def test_nothing_is_done_with_what_was_retired(lab, withdrawn: str) -> None:
+    base = lab.bring()
+    append = lab.one_step("example/append")
+    out = lab.run(append, inputs={"base": base}).artifacts["out"]
+    gone = {"model": base, "out": out}[withdrawn]
+    retire(lab.registry, gone, "wrong", Recorder(lab.registry).circumstances(1))
+    count = lab.count()
+    for work in (
+        lambda: check(lab.registry, out),
+        lambda: reproduce(lab.registry, out),
+        lambda: lab.run(append, inputs={"base": gone}),
+        lambda: Runner(lab.registry).forecast(append, {"base": gone}),
+    ):
+        with pytest.raises(InvalidInputError, match=rf"{gone.value} is retired already"):
+            work()
+    assert lab.count() == count
+    assert not list((lab.registry.root / "runs").iterdir())
 
 
 def test_what_was_retired_is_not_reused(lab) -> None:
