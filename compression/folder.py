@@ -2,23 +2,21 @@
 
 A folder comes from elsewhere: it may hold pickles (which run code when loaded), links to places
 outside, or an index that names files elsewhere. All of that is refused before anything is read.
-Links are allowed in one case: a snapshot of the Hugging Face hub cache, whose files are links to
-``../../blobs`` of the same cached repository.
+`pressmark.registry.folders` says which files there are, and which links may be followed.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import re
-import stat
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from pressmark.compression.architecture import read_json
 from pressmark.compression.errors import ModelFileError
-from pressmark.registry.folders import is_unicode
+from pressmark.registry import folders
+from pressmark.registry.errors import FileRefusedError, InvalidInputError
 
 STOCK_WEIGHTS: Final = "model.safetensors"
 OWN_PREFIX: Final = "pressmark-"
@@ -34,14 +32,13 @@ _WEIGHT_SUFFIXES: Final = PICKLE_SUFFIXES | {
 _PICKLE_MAGIC: Final = re.compile(rb"\x80[\x02-\x05]")
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 _INDEX_HINT: Final = "fetch the index again, together with its weights"
-_IGNORED: Final = frozenset({".git", ".cache", ".huggingface", ".DS_Store", "__pycache__"})
 
 
 def list_files(folder: Path, exclude: Sequence[str] = ()) -> dict[str, Path]:
     """Lists the files of a model folder, each checked.
 
     Args:
-        folder: The folder; below it, `.git` and download caches are left out.
+        folder: The folder; below it, `folders.IGNORED` is left out.
         exclude: Patterns (`fnmatch`) of names to leave out unchecked.
 
     Returns:
@@ -53,55 +50,24 @@ def list_files(folder: Path, exclude: Sequence[str] = ()) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise ModelFileError(f"there is no folder {folder}", "give the path of a model folder")
-    names = sorted(path.relative_to(folder).as_posix() for path in _walk(folder))
-    kept = [n for n in names if not any(fnmatch.fnmatch(n, pattern) for pattern in exclude)]
-    return {name: _checked(folder, name) for name in kept}
+    try:
+        files = folders.list_files(folder, exclude)
+    except FileRefusedError as error:
+        raise ModelFileError(error.problem, error.hint, file=error.file) from error
+    except InvalidInputError as error:
+        raise ModelFileError(error.message, error.hint) from error
+    for name, file in files.items():
+        _refuse_pickle(name, file)
+    return files
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.name in _IGNORED:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
-        else:
-            yield path
-
-
-def _checked(folder: Path, name: str) -> Path:
-    if not is_unicode(name):
-        raise ModelFileError("has a name that is not UTF-8", "rename it", file=ascii(name))
-    path = folder / name
-    real = _resolve(folder, path, name)
-    if not stat.S_ISREG(real.stat().st_mode):
-        raise ModelFileError("is neither a file nor a folder", "remove it", file=name)
-    if path.suffix.lower() in PICKLE_SUFFIXES or _is_pickle(real):
+def _refuse_pickle(name: str, file: Path) -> None:
+    if Path(name).suffix.lower() in PICKLE_SUFFIXES or _is_pickle(file):
         raise ModelFileError(
             "is a pickle, and loading a pickle runs whatever code it holds",
             "use the model's safetensors files and leave this one out",
             file=name,
         )
-    return real
-
-
-def _resolve(folder: Path, path: Path, name: str) -> Path:
-    if not path.is_symlink():
-        return path
-    try:
-        real = path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        raise ModelFileError(
-            "is a link that leads nowhere", "fetch the model again, or remove the link", file=name
-        ) from error
-    home = folder.resolve()
-    if real.is_relative_to(home) and real.is_file():
-        return real
-    blobs = home.parent.parent / "blobs"
-    if home.parent.name == "snapshots" and real.is_relative_to(blobs.resolve()):
-        return real
-    raise ModelFileError(
-        "is a link out of the model folder", "copy the file that is meant there", file=name
-    )
 
 
 def _is_pickle(file: Path) -> bool:

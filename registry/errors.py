@@ -6,6 +6,7 @@
     ├── NotFoundError           nothing is known under this name
     ├── AmbiguousNameError      a name fits several things
     ├── InvalidInputError       an argument, a file or an RDF document is malformed
+    │   └── FileRefusedError    a file that must not be taken in, such as a link out of its folder
     ├── RecordRefusedError      a record breaks the shapes; nothing was stored
     ├── StoreError
     │   ├── StoreLockedError    nothing can be written now: another process is writing
@@ -23,6 +24,7 @@ the command line alone prints, the HTTP interface maps each class once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, order=True)
@@ -76,6 +78,20 @@ class AmbiguousNameError(PressmarkError):
 
 class InvalidInputError(PressmarkError):
     """An argument, a file or an RDF document is malformed."""
+
+
+class FileRefusedError(InvalidInputError):
+    """A file must not be taken in from its folder.
+
+    Attributes:
+        file: Its name inside the folder.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, folder: Path, file: str, problem: str, hint: str) -> None:
+        self.file = file
+        self.problem = problem
+        super().__init__(f"{folder / file} {problem}", hint)
 
 
 class RecordRefusedError(PressmarkError):

@@ -5,40 +5,44 @@ A symbolic link may not leave the folder, except that a snapshot of a Hugging Fa
 """
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
 from pressmark.registry.descriptions import FileEntry
-from pressmark.registry.errors import InvalidInputError, NotFoundError
+from pressmark.registry.errors import FileRefusedError, InvalidInputError, NotFoundError
 from pressmark.registry.ids import sha256_file
 
-IGNORED: Final = frozenset({".git", ".cache", "__pycache__", ".DS_Store"})
+IGNORED: Final = frozenset({".git", ".cache", ".huggingface", "__pycache__", ".DS_Store"})
 """Names that are no part of an artifact, wherever they are."""
 
 
-def list_files(path: Path) -> dict[str, Path]:
+def list_files(path: Path, exclude: Sequence[str] = ()) -> dict[str, Path]:
     """Lists the files of an artifact on disk.
 
     Args:
         path: A folder, or a single file.
+        exclude: Patterns (`fnmatch`) of names in the folder to leave out unseen.
 
     Returns:
         Name (relative, with "/" between folders) -> the regular file with the bytes, sorted.
 
     Raises:
         NotFoundError: There is nothing at the path.
-        InvalidInputError: A link leads out of the folder or nowhere, an entry is no regular file,
-            its name is not UTF-8, or there are no files at all.
+        FileRefusedError: A link leads out of the folder or nowhere, an entry is no regular file, or
+            its name is not UTF-8.
+        InvalidInputError: There are no files at all.
     """
     if not path.exists():
-        raise NotFoundError(f"There is no file or folder {path}.")
+        raise NotFoundError(f"there is no file or folder {path}")
     if path.is_file():
-        return {_named(path.name): path.resolve()}
-    found = {_named(e.relative_to(path).as_posix()): _checked(path, e) for e in _walk(path)}
-    if not found:
-        raise InvalidInputError(f"The folder {path} has no files.")
-    return dict(sorted(found.items()))
+        return {_named(path.parent, path.name): path.resolve()}
+    names = (entry.relative_to(path).as_posix() for entry in _walk(path))
+    kept = sorted(n for n in names if not any(fnmatch(n, pattern) for pattern in exclude))
+    if not kept:
+        raise InvalidInputError(f"the folder {path} has no files", "give the path of a model")
+    return {_named(path, name): _checked(path, name) for name in kept}
 
 
 def entries(files: Mapping[str, Path]) -> tuple[FileEntry, ...]:
@@ -54,7 +58,7 @@ def is_unicode(text: str) -> bool:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for entry in sorted(folder.iterdir()):
+    for entry in folder.iterdir():
         if entry.name in IGNORED:
             continue
         if entry.is_dir() and not entry.is_symlink():
@@ -63,27 +67,28 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def _named(name: str) -> str:
+def _named(folder: Path, name: str) -> str:
     if not is_unicode(name):
-        raise InvalidInputError(f"The file name {name!a} is not UTF-8.", "Rename the file.")
+        raise FileRefusedError(folder, ascii(name), "has a name that is not UTF-8", "rename it")
     return name
 
 
-def _checked(folder: Path, entry: Path) -> Path:
+def _checked(folder: Path, name: str) -> Path:
+    entry = folder / name
     if not entry.is_symlink():
         if not stat.S_ISREG(entry.lstat().st_mode):
-            raise InvalidInputError(f"{entry} is neither a file nor a folder.")
+            raise FileRefusedError(folder, name, "is neither a file nor a folder", "remove it")
         return entry
-    home = folder.resolve()
     try:
         target = entry.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise InvalidInputError(f"{entry} is a link that leads nowhere.") from error
-    if not target.is_file() or not any(target.is_relative_to(place) for place in _homes(home)):
-        raise InvalidInputError(
-            f"{entry} is a link out of the folder, to {entry.readlink()}.",
-            "Copy what it points to into the folder.",
-        )
+        hint = "remove the link, or fetch what it points to"
+        raise FileRefusedError(folder, name, "is a link that leads nowhere", hint) from error
+    homes = _homes(folder.resolve())
+    if not target.is_file() or not any(target.is_relative_to(home) for home in homes):
+        problem = f"is a link out of the folder, to {entry.readlink()}"
+        hint = "copy what it points to into the folder"
+        raise FileRefusedError(folder, name, problem, hint)
     return target
 
 
