@@ -1,7 +1,7 @@
 """Which licence a model folder states.
 
 What a person says wins; then the model card's front matter, the configuration, the metadata of a
-GGUF file, and the text of a licence file. A folder that states none has the licence "unknown",
+GGUF file, and the text of a licence file. A folder that states none has the licence "NOASSERTION",
 which is said openly and carried on like any other.
 """
 
@@ -15,8 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-UNKNOWN: Final = "unknown"
-"""What is recorded when nothing states a licence."""
+from pressmark.registry.occurrences import NO_LICENSE
 
 _SPDX: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -55,7 +54,7 @@ def license_of(
         metadata: The metadata of a GGUF file; empty if there is none.
 
     Returns:
-        An SPDX identifier where it is one, else the name that the publisher uses, else `UNKNOWN`.
+        An SPDX identifier where it is one, else the publisher's name for it, else `NO_LICENSE`.
     """
     stated = (
         _card(files.get("README.md")),
@@ -63,7 +62,7 @@ def license_of(
         _text(metadata.get("general.license")),
         next((_file(f) for n, f in files.items() if _LICENSE_FILE.fullmatch(n)), None),
     )
-    return normal(next((name for name in stated if name), UNKNOWN))
+    return normal(next((name for name in stated if name), NO_LICENSE))
 
 
 def normal(name: str) -> str:

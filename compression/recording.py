@@ -25,7 +25,6 @@ from pressmark.compression.stored import (
     ROLES,
     StoredArtifact,
     encode_parameters,
-    joint_license,
     store_folder,
 )
 from pressmark.ontology.terms import PM
@@ -41,6 +40,7 @@ from pressmark.registry.occurrences import (
     NewEvaluation,
     OpenedRun,
     Usage,
+    joint_license,
 )
 from pressmark.registry.record import Description
 from pressmark.registry.registry import Registry

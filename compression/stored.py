@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -361,14 +361,6 @@ def cache_key(facts: Mapping[str, Json]) -> str:
 def canonical_json(value: Json) -> str:
     """JSON with sorted keys and no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def joint_license(licenses: Iterable[str]) -> str:
-    """The licence of what is made of several things: all of theirs, as an SPDX expression."""
-    distinct = sorted(set(licenses))
-    if len(distinct) < 2:
-        return distinct[0] if distinct else NO_LICENSE
-    return " AND ".join(f"({name})" if " OR " in name else name for name in distinct)
 
 
 def _files(registry: Registry, iri: NamedNode) -> tuple[FileEntry, ...]:

@@ -7,7 +7,7 @@ about it, by the journal's order, and a retired artifact keeps its record.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,11 +21,11 @@ from pressmark.registry.errors import InvalidInputError, NotFoundError
 from pressmark.registry.folders import list_files
 from pressmark.registry.ids import new_iri, utc_now
 from pressmark.registry.occurrences import (
-    NO_LICENSE,
     Circumstances,
     ExternalParent,
     NewArtifact,
     Occurrence,
+    joint_license,
 )
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import path_on_disk, resolve, summaries
@@ -63,7 +63,7 @@ class Registration:
         name: The artifact's name.
         parents: What it was made from: any name of an artifact here, or the name of one that is
             not known here. Naming one twice says no more than naming it once.
-        license: SPDX identifier.
+        license: SPDX identifier; None for the joint licence of the parents that are known here.
         source: Where it can be found.
         kind: What it is, such as ``PM.PrunedModel``.
     """
@@ -71,7 +71,7 @@ class Registration:
     path: Path
     name: str
     parents: tuple[str, ...] = ()
-    license: str = NO_LICENSE
+    license: str | None = None
     source: str | None = None
     kind: NamedNode = PM.FineTunedModel
 
@@ -104,7 +104,7 @@ def register(registry: Registry, claim: Registration, circumstances: Circumstanc
             name=claim.name,
             files=entries,
             generated_at=activity.ended_at,
-            license=claim.license,
+            license=claim.license or _inherited(registry, parents),
             parents=tuple(parents),
             imported_from=claim.source,
         )
@@ -126,6 +126,12 @@ def _parent(registry: Registry, name: str) -> tuple[NamedNode, ExternalParent | 
         return iri, ExternalParent(iri, name)
     refuse_retired(registry, iri, "nothing new can be made from it")
     return iri, None
+
+
+def _inherited(registry: Registry, parents: Iterable[NamedNode]) -> str:
+    """The joint licence of those parents that are known."""
+    known = summaries(registry, parents).values()
+    return joint_license(one.license for one in known if one.license)
 
 
 def _store(registry: Registry, found: dict[str, Path]) -> Iterator[FileEntry]:

@@ -4,7 +4,7 @@ They are plain and frozen, with explicit IRIs and times, so that the same values
 same record. `pressmark.registry.activities` turns them into PROV statements.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -18,6 +18,14 @@ Json: TypeAlias = Scalar | Sequence["Json"] | Mapping[str, "Json"] | None
 
 NO_LICENSE: Final = "NOASSERTION"
 """The SPDX word for a licence that nobody has stated."""
+
+
+def joint_license(licenses: Iterable[str]) -> str:
+    """The licence of what is made of several things: all of theirs, as an SPDX expression."""
+    distinct = sorted(set(licenses))
+    if len(distinct) < 2:
+        return distinct[0] if distinct else NO_LICENSE
+    return " AND ".join(f"({name})" if " OR " in name else name for name in distinct)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ def register(
         ),
     ] = None,
     kind: Annotated[str, typer.Option(help="Its class, such as PrunedModel.")] = "FineTunedModel",
-    license: Annotated[str, typer.Option(help="SPDX identifier.")] = "NOASSERTION",  # noqa: A002
+    license: Annotated[  # noqa: A002
+        str | None, typer.Option(help="SPDX identifier. Default: that of its known parents.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Where it can be found.")] = None,
     json: Json = False,
 ) -> None:

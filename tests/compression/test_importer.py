@@ -16,6 +16,7 @@ from pressmark.compression.errors import CompressionError, ModelFileError
 from pressmark.compression.importer import HUB_PATTERNS, Import
 from pressmark.compression.licenses import license_of
 from pressmark.compression.step import Context, Inputs, Output, Produced
+from pressmark.registry.occurrences import NO_LICENSE
 
 T = TypeVar("T")
 Tiny = Callable[..., Path]
@@ -51,7 +52,7 @@ def test_a_folder_stays_as_it_is(tiny_folder: Tiny, tmp_path: Path, shard: str) 
     output, context, step = run(tmp_path / "x", source)
     assert contents(context.output) == contents(source)
     assert output.attributes == {"importedFrom": str(source)}
-    assert output.license == "unknown"
+    assert output.license == NO_LICENSE
     assert step.check(Inputs({}), Produced(context.output), context).holds
 
 
@@ -197,16 +198,16 @@ LICENSES: dict[str, tuple[dict[str, str], str]] = {
     "card_other": ({"README.md": CARD.format("other")}, "other"),
     "card_list": ({"README.md": CARD.format("[cc-by-4.0]")}, "CC-BY-4.0"),
     "card_gemma": ({"README.md": CARD.format("gemma")}, "gemma"),
-    "card_broken": ({"README.md": CARD.format("[")}, "unknown"),
-    "card_without": ({"README.md": "# A model\nlicense: mit\n"}, "unknown"),
+    "card_broken": ({"README.md": CARD.format("[")}, NO_LICENSE),
+    "card_without": ({"README.md": "# A model\nlicense: mit\n"}, NO_LICENSE),
     "file": ({"LICENSE": " Apache License\n   Version 2.0, January 2004\n"}, "Apache-2.0"),
     "file_txt": ({"LICENSE.txt": "Gemma Terms of Use"}, "gemma"),
-    "file_unknown": ({"LICENSE": "All rights reserved."}, "unknown"),
+    "file_unknown": ({"LICENSE": "All rights reserved."}, NO_LICENSE),
     "card_before_file": (
         {"README.md": CARD.format("mit"), "LICENSE": "Apache License\nVersion 2.0"},
         "MIT",
     ),
-    "nothing": ({}, "unknown"),
+    "nothing": ({}, NO_LICENSE),
 }
 
 
@@ -221,7 +222,7 @@ def test_licences_are_found(tmp_path: Path, case: str) -> None:
 def test_licence_of_configuration_and_of_metadata() -> None:
     assert license_of({}, {"license": "MIT"}, {}) == "MIT"
     assert license_of({}, {}, {"general.license": "apache-2.0"}) == "Apache-2.0"
-    assert license_of({}, {"license": ["a", "b"]}, {}) == "unknown"
+    assert license_of({}, {"license": ["a", "b"]}, {}) == NO_LICENSE
 
 
 def test_a_stated_licence_wins(tiny_folder: Tiny, tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from pressmark.compression.stored import (
     canonical_json,
     decode_parameters,
     encode_parameters,
-    joint_license,
 )
 from pressmark.ontology.terms import MLS, PM
 from pressmark.registry.activities import FinishedStep, finish_step
 from pressmark.registry.facts import scalar
 from pressmark.registry.ids import new_iri
+from pressmark.registry.occurrences import joint_license
 
 
 class Everything(Step):

@@ -55,6 +55,20 @@ def add(registry: Registry, made: Any, tmp_path: Path) -> Add:
     return add
 
 
+def test_a_licence_is_inherited_where_none_is_stated(registry: Registry, add: Add) -> None:
+    add("free", license="MIT")
+    add("bound", license="gemma")
+    cases = {
+        "none": ((), {}, "NOASSERTION"),
+        "outside": (("some-hub/other",), {}, "NOASSERTION"),
+        "one": (("bound", "some-hub/other"), {}, "gemma"),
+        "two": (("free", "bound"), {}, "MIT AND gemma"),
+        "stated": (("bound",), {"license": "gemma-2"}, "gemma-2"),
+    }
+    for name, (parents, claims, license_) in cases.items():
+        assert view(registry, add(name, *parents, **claims)).summary.license == license_
+
+
 def test_what_is_registered_is_found_and_declared(
     registry: Registry, add: Add, tmp_path: Path
 ) -> None:
