@@ -23,6 +23,7 @@ from pressmark.registry.facts import (
     integer,
     node,
     optional_node,
+    short_id,
     summaries,
     text,
 )
@@ -232,6 +233,28 @@ def chain_assurance(edges: Iterable[Edge]) -> Assurance:
         evidence=min((edge.evidence for edge in chain), default=Evidence.NONE),
         edges=chain,
     )
+
+
+def doubts(reader: Reader, artifact: NamedNode) -> tuple[str, ...]:
+    """Why an artifact should not be used unseen: what is retired or refuted in its lineage.
+
+    Args:
+        reader: The registry.
+        artifact: Its IRI.
+
+    Raises:
+        NotFoundError: There is no such artifact.
+    """
+    found = ancestors(reader, artifact)
+    refuted = {edge.child for edge in found.edges if edge.evidence is Evidence.REFUTED}
+    told = []
+    for one in found.nodes:
+        called = f"{one.name} {short_id(one.iri)}"
+        if one.artifact.retired:
+            told.append(f"{called} is retired")
+        if one.iri in refuted:
+            told.append(f"how {called} was made is refuted")
+    return tuple(told)
 
 
 @dataclass(frozen=True)

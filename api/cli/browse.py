@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pressmark.api.cli import exit_codes, render
+from pressmark.api.cli import doubts, exit_codes, render
 from pressmark.api.cli.app import ArtifactName, Json, opened
 from pressmark.api.cli.output import print_json, stderr, stdout
 from pressmark.api.cli.progress import RichProgress
@@ -94,6 +94,7 @@ def get(
     """
     registry = opened(context)
     found = search.resolve(registry, artifact)
+    doubts.warn(registry, [found])
     files = transfer.export_artifact(registry, found, output, progress=RichProgress())
     print_json(files) if json else stdout.print(f"wrote {len(files)} files to {output}")
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pressmark.api.cli import doubts
 from pressmark.api.cli.app import ArtifactName, Json, complete_artifact, opened
 from pressmark.api.cli.output import print_json, stdout, table
 from pressmark.registry import environment, lifecycle, search
@@ -77,6 +78,7 @@ def alias(
         print_json(history) if json else table(("since", "name", "artifact"), past)
     else:
         found = search.resolve(registry, artifact)
+        doubts.warn(registry, [found])
         lifecycle.set_alias(registry, name, found, environment.circumstances())
         text = f"{name} means {short_id(found)} from now on"
         print_json({"alias": name, "artifact": found}) if json else stdout.print(text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pyoxigraph import NamedNode
 
+from pressmark.api.cli import doubts
 from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, complete_artifact, opened
 from pressmark.api.cli.output import (
     estimated_seconds,
@@ -156,6 +157,7 @@ def run(
     if recipe is None:
         raise typer.BadParameter(f"name a recipe: a file, or one of {', '.join(packaged())}")
     planned, given = Recipe.load(recipe), named_inputs(registry, inputs or [])
+    doubts.warn(registry, (one for one in given.values() if isinstance(one, NamedNode)))
     if dry_run:
         print_forecast(runner.forecast(planned, given, seed=seed), json=json)
     else:
@@ -190,6 +192,7 @@ def evaluate(
     registry = opened(context)
     base = search.resolve(registry, artifact)
     compared = search.resolve(registry, parent) if parent else None
+    doubts.warn(registry, [base] if compared is None else [base, compared])
     is_file = Path(data).is_file()
     if is_file and license is None:
         raise InvalidInputError(

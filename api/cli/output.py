@@ -26,6 +26,7 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 UNITS = ("B", "kB", "MB", "GB", "TB")
 ASSURANCE_STYLES = {
     "refuted": "bold red",
+    "retired": "red",
     "none": "yellow",
     "unverified": "yellow",
     "checked": "green",

@@ -38,7 +38,7 @@ def artifacts(registry: Registry, found: Sequence[ArtifactSummary]) -> None:
             one.kind_name,
             human_bytes(one.size),
             one.license or "",
-            assurance(registry, one.iri).label,
+            _standing(registry, one),
             " ".join((*one.aliases, *(f"#{tag}" for tag in one.tags))),
             (one.generated_at or "")[:19].replace("T", " "),
         )
@@ -55,6 +55,12 @@ def artifacts(registry: Registry, found: Sequence[ArtifactSummary]) -> None:
         "made (UTC)",
     )
     table(columns, rows)
+
+
+def _standing(registry: Registry, one: ArtifactSummary) -> str:
+    """How sure its history is, and that it is retired if it is."""
+    label = assurance(registry, one.iri).label
+    return f"retired, {label}" if one.retired else label
 
 
 def runs(registry: Registry, *, as_json: bool) -> None:

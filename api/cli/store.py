@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pressmark.api.cli import exit_codes
+from pressmark.api.cli import doubts, exit_codes
 from pressmark.api.cli.app import ArtifactName, Json, opened, registry_path
 from pressmark.api.cli.output import human_bytes, print_json, stdout, table
 from pressmark.api.cli.progress import RichProgress
@@ -87,9 +87,9 @@ def push(context: typer.Context, artifact: ArtifactName, target: Path, json: Jso
     Example: pressmark push int8 /srv/models
     """
     here = opened(context)
-    moved = transfer.push(
-        here, Registry.open(target), search.resolve(here, artifact), progress=RichProgress()
-    )
+    found = search.resolve(here, artifact)
+    doubts.warn(here, [found])
+    moved = transfer.push(here, Registry.open(target), found, progress=RichProgress())
     _print_moved(moved, json=json)
 
 
@@ -99,9 +99,9 @@ def pull(context: typer.Context, artifact: ArtifactName, source: Path, json: Jso
     Example: pressmark pull int8 /srv/models
     """
     there = Registry.open(source)
-    moved = transfer.pull(
-        opened(context), there, search.resolve(there, artifact), progress=RichProgress()
-    )
+    found = search.resolve(there, artifact)
+    doubts.warn(there, [found])
+    moved = transfer.pull(opened(context), there, found, progress=RichProgress())
     _print_moved(moved, json=json)
 
 

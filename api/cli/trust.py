@@ -67,7 +67,11 @@ def verify(
 
 def print_verification(result: Verification) -> None:
     """Print each check with what it found."""
-    rows = [(c.name, f"{c.examined:,}", "ok" if c.ok else "DAMAGED") for c in result.checks]
+    wrong = {"evidence": "refuted"}  # what is true of a record is no damage to it
+    rows = [
+        (c.name, f"{c.examined:,}", "ok" if c.ok else wrong.get(c.name, "DAMAGED"))
+        for c in result.checks
+    ]
     table(("check", ">examined", "result"), rows)
     for finding in result.findings:
         stdout.print(f"  {finding.place}: {finding.problem}", markup=False, style="red")
