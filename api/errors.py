@@ -10,6 +10,7 @@
         ├── ForbiddenError          403  somebody is known, but may not do this
         ├── QueryRefusedError       403  it is SPARQL, but not of the kind that is answered
         ├── NotAcceptableError      406  no format that the client accepts can be given
+        ├── OffsetError             409  bytes do not begin where an upload ends
         ├── TooLargeError           413  the query or the answer is over a limit
         ├── UnsupportedMediaTypeError 415  the request's body has a type that is not read
         ├── RangeError              416  the range lies outside of the file
@@ -65,6 +66,12 @@ class NotAcceptableError(RequestError):
     """Nothing that the client accepts can be given."""
 
     status = 406
+
+
+class OffsetError(RequestError):
+    """Bytes do not begin where the upload ends."""
+
+    status = 409
 
 
 class TooLargeError(RequestError):

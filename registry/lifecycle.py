@@ -76,11 +76,23 @@ class Registration:
     kind: NamedNode = PM.FineTunedModel
 
 
-def register(registry: Registry, claim: Registration, circumstances: Circumstances) -> NamedNode:
+def register(
+    registry: Registry,
+    claim: Registration,
+    circumstances: Circumstances,
+    *,
+    paths: bool = True,
+) -> NamedNode:
     """Stores an artifact that was made elsewhere, with the parents that its maker declares.
 
     The edges have the origin "declared": nobody here has seen the step. A parent that is not known
     becomes an external artifact, known by name only.
+
+    Args:
+        registry: Where it is stored.
+        claim: The artifact and what is said of it.
+        circumstances: By whom and where.
+        paths: Whether a parent may be named by a path on this machine's disk.
 
     Raises:
         NotFoundError: There is nothing at the path.
@@ -91,7 +103,7 @@ def register(registry: Registry, claim: Registration, circumstances: Circumstanc
     """
     _refuse_bad_name(claim.name, "an artifact's name")
     found = list_files(claim.path)
-    parents = dict(_parent(registry, name) for name in dict.fromkeys(claim.parents))
+    parents = dict(_parent(registry, name, paths) for name in dict.fromkeys(claim.parents))
     began = utc_now()
     with registry.blobs.lease():
         entries = tuple(_store(registry, found))
@@ -113,14 +125,14 @@ def register(registry: Registry, claim: Registration, circumstances: Circumstanc
     return artifact.iri
 
 
-def _parent(registry: Registry, name: str) -> tuple[NamedNode, ExternalParent | None]:
+def _parent(registry: Registry, name: str, paths: bool) -> tuple[NamedNode, ExternalParent | None]:
     """A parent that is known, or a newly minted one that is known by this name only."""
     if not name.strip():
         raise InvalidInputError("a parent has an empty name", "leave it out if it is not known")
     try:
-        iri = resolve(registry, name)
+        iri = resolve(registry, name, paths=paths)
     except NotFoundError:
-        if _IDENTIFIES.fullmatch(name) or path_on_disk(name):
+        if _IDENTIFIES.fullmatch(name) or (paths and path_on_disk(name)):
             raise  # it means something that should be here, and is no name to be known by
         iri = new_iri()
         return iri, ExternalParent(iri, name)
@@ -258,7 +270,9 @@ def retire(
 
 def _refuse_unknown(registry: Registry, artifact: NamedNode) -> None:
     if not summaries(registry, [artifact]):
-        raise NotFoundError(f"There is no artifact {artifact.value} here.", "`pressmark ls`")
+        raise NotFoundError(
+            f"there is no artifact {artifact.value} here", "pressmark ls lists the artifacts"
+        )
 
 
 def refuse_retired(registry: Registry, artifact: NamedNode, so: str) -> None:

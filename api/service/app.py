@@ -9,11 +9,12 @@ from typing import Final
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
-from pressmark.api.service import artifacts, health, lifecycle, records
+from pressmark.api.service import artifacts, health, lifecycle, records, registration
 from pressmark.api.service.database import Database
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.security import Gate, needs
 from pressmark.api.service.tokens import Scope, Tokens
+from pressmark.api.service.uploads import Uploads
 from pressmark.api.sparql import endpoint
 from pressmark.api.sparql.pool import Limits, QueryPool
 from pressmark.registry.registry import Registry
@@ -36,10 +37,12 @@ class Settings:
 
     Attributes:
         anonymous: Whether anybody may read without a token.
+        longest_file: The most bytes that an uploaded file may have.
         queries: What an untrusted SPARQL query may use.
     """
 
     anonymous: bool = False
+    longest_file: int = 1 << 40
     queries: Limits = field(default_factory=Limits)
 
 
@@ -52,6 +55,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     """
     chosen = settings or Settings()
     registry = Registry.open(folder)
+    uploads = Uploads(registry.root / "uploads", chosen.longest_file)
     pool = QueryPool(registry.root / "snapshots", chosen.queries)
 
     @asynccontextmanager
@@ -76,6 +80,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
         artifacts.router(registry),
         lifecycle.router(registry),
         records.router(registry),
+        registration.router(registry, uploads),
         endpoint.router(pool),
     ):
         app.include_router(routes, dependencies=[Depends(needs(Scope.READ))])

@@ -25,13 +25,15 @@ def app(chain: Path, tmp_path: Path) -> FastAPI:
 
 @pytest.fixture
 def token(app: FastAPI, tmp_path: Path) -> MakeToken:
-    """Makes a token with a scope, for one agent."""
+    """Makes a token with a scope, for one of two agents."""
     database = Database(tmp_path / "registry" / DATABASE)
     with database.transaction() as connection:
-        connection.execute("INSERT INTO profile (agent, name) VALUES ('a1', 'Ada')")
+        connection.execute("INSERT INTO profile (agent, name) VALUES ('a1', 'Ada'), ('a2', 'Bo')")
 
-    def make(scope: Scope = Scope.READ, lifetime: timedelta | None = None) -> str:
-        return Tokens(database).create("a1", scope, "test", datetime.now(UTC), lifetime)[1]
+    def make(
+        scope: Scope = Scope.READ, lifetime: timedelta | None = None, agent: str = "a1"
+    ) -> str:
+        return Tokens(database).create(agent, scope, "test", datetime.now(UTC), lifetime)[1]
 
     return make
 

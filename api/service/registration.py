@@ -1,0 +1,175 @@
+"""Artifacts that were made elsewhere: their files arrive, and what their maker declares of them."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Body, Depends, Header, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from pressmark.api.errors import UnsupportedMediaTypeError
+from pressmark.api.plain import schema
+from pressmark.api.service.resources import answers, json_answer
+from pressmark.api.service.security import circumstances_of, needs
+from pressmark.api.service.tokens import Principal, Scope
+from pressmark.api.service.uploads import Upload, Uploads
+from pressmark.registry import lifecycle
+from pressmark.registry.errors import BlobDamagedError, InvalidInputError
+from pressmark.registry.ids import sha256_file
+from pressmark.registry.lifecycle import Registration
+from pressmark.registry.occurrences import NO_LICENSE
+from pressmark.registry.registry import Registry
+from pressmark.registry.search import artifact_kind
+from pressmark.registry.transfer import safe_name
+from pressmark.registry.views import ArtifactView, view
+
+#: What a piece of an upload is sent as.
+PIECE: Final = "application/offset+octet-stream"
+_STRICT = ConfigDict(extra="forbid")
+
+
+class Announced(BaseModel):
+    """A file that will be sent."""
+
+    model_config = _STRICT
+
+    name: str = Field(max_length=500, examples=["model.safetensors"])
+    size: int = Field(ge=0, description="Bytes.")
+
+
+class SentFile(BaseModel):
+    """A file of the artifact, sent before."""
+
+    model_config = _STRICT
+
+    upload: str = Field(max_length=64, description="Identifier of a complete upload.")
+    sha256: str | None = Field(
+        default=None, pattern="^[0-9a-f]{64}$", description="Refused if the bytes have another."
+    )
+
+
+class Claim(BaseModel):
+    """An artifact made elsewhere, and what its maker declares."""
+
+    model_config = _STRICT
+
+    name: str = Field(max_length=100, examples=["support-bot"])
+    files: list[SentFile] = Field(min_length=1, max_length=10_000)
+    parents: list[str] = Field(
+        default=[],
+        max_length=1000,
+        description="Artifacts here, by any name; or names of models that are not here.",
+        examples=[["bf16"]],
+    )
+    license: str | None = Field(default=None, max_length=200, examples=["apache-2.0"])
+    source: str | None = Field(default=None, max_length=2000, description="Where it can be found.")
+    kind: str = Field(default="FineTunedModel", max_length=100)
+
+
+def router(registry: Registry, uploads: Uploads) -> APIRouter:
+    """The routes that take files and register what they are."""
+    routes = APIRouter(prefix="/v1", tags=["registration"])
+    may_write = Depends(needs(Scope.WRITE))
+
+    @routes.post(
+        "/uploads",
+        status_code=201,
+        summary="Announce a file",
+        dependencies=[may_write],
+        responses=answers(None, 413, 422) | {201: {"model": schema(Upload)}},
+    )
+    def begin(request: Request, file: Annotated[Announced, Body()]) -> Response:
+        upload = uploads.begin(file.name, file.size, _agent(request))
+        response = json_answer(request, upload)
+        response.status_code = 201
+        response.headers["Location"] = f"/v1/uploads/{upload.id}"
+        return response
+
+    @routes.get(
+        "/uploads/{upload}",
+        summary="How far it is",
+        dependencies=[may_write],
+        responses=answers(schema(Upload), 404),
+    )
+    def progress(request: Request, upload: str) -> Response:
+        return json_answer(request, uploads.get(upload, _agent(request)))
+
+    @routes.patch(
+        "/uploads/{upload}",
+        summary="Send bytes from its offset on",
+        dependencies=[may_write],
+        openapi_extra={"requestBody": {"content": {PIECE: {}}, "required": True}},
+        responses=answers(schema(Upload), 404, 409, 413, 415, 422),
+    )
+    async def piece(
+        request: Request, upload: str, upload_offset: Annotated[int, Header(ge=0)]
+    ) -> Response:
+        if request.headers.get("content-type") != PIECE:
+            raise UnsupportedMediaTypeError(
+                "a piece of an upload has another type", f"send {PIECE}"
+            )
+        found = uploads.get(upload, _agent(request))
+        return json_answer(request, await uploads.append(found, upload_offset, request.stream()))
+
+    @routes.delete(
+        "/uploads/{upload}",
+        status_code=204,
+        summary="Give it up",
+        dependencies=[may_write],
+        responses=answers(None, 404) | {204: {"description": "It is gone"}},
+    )
+    def give_up(request: Request, upload: str) -> Response:
+        uploads.discard(uploads.get(upload, _agent(request)))
+        return Response(status_code=204)
+
+    @routes.post(
+        "/artifacts",
+        status_code=201,
+        summary="Register an artifact made elsewhere",
+        dependencies=[may_write],
+        responses=answers(None, 404, 409, 422) | {201: {"model": schema(ArtifactView)}},
+    )
+    def register(request: Request, claim: Annotated[Claim, Body()]) -> Response:
+        sent = [uploads.complete(file.upload, _agent(request)) for file in claim.files]
+        with tempfile.TemporaryDirectory(dir=uploads.folder, prefix="claim-") as folder:
+            for file, upload in zip(claim.files, sent, strict=True):
+                _place(uploads.path(upload.id), Path(folder), upload.name, file.sha256)
+            artifact = lifecycle.register(
+                registry, _stated(claim, folder), circumstances_of(request), paths=False
+            )
+        for upload in sent:
+            uploads.discard(upload)
+        response = json_answer(request, view(registry, artifact))
+        response.status_code = 201
+        response.headers["Location"] = f"/v1/artifacts/{artifact.value.removeprefix('urn:uuid:')}"
+        return response
+
+    return routes
+
+
+def _place(source: Path, folder: Path, name: str, sha256: str | None) -> None:
+    if sha256 is not None and (found := sha256_file(source)) != sha256:
+        raise BlobDamagedError(
+            f"{name} has the SHA-256 {found}, not {sha256}.", "Send it again: DELETE, then POST."
+        )
+    target = folder / safe_name(name)
+    if target.exists():
+        raise InvalidInputError(f"{name} is named twice.", "Give each file a name of its own.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.hardlink_to(source)
+
+
+def _stated(claim: Claim, folder: str) -> Registration:
+    return Registration(
+        path=Path(folder),
+        name=claim.name,
+        parents=tuple(claim.parents),
+        license=claim.license or NO_LICENSE,
+        source=claim.source,
+        kind=artifact_kind(claim.kind),
+    )
+
+
+def _agent(request: Request) -> str:
+    principal: Principal = request.state.principal
+    return principal.agent
