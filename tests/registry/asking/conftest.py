@@ -136,7 +136,7 @@ def world(new_history: Callable[..., Any]) -> World:
     history.check(base, edge="generation")
     history.check(pruned)
     history.check(int8)
-    history.check(int8, kind=PM.reproduce)
+    history.check(int8, kind=PM.Reproduce)
     history.promote(base)
     history.promote(int8)
     history.promote(pruned, "staging")
@@ -151,7 +151,7 @@ def world(new_history: Callable[..., Any]) -> World:
     history.retire(int4, "wrong scales")
     elsewhere = history.register(pruned, external="vendor/original")
     history.check(elsewhere, holds=None)
-    history.check(elsewhere, edge="derivation-1", kind=PM.reproduce, holds=None)
+    history.check(elsewhere, edge="derivation-1", kind=PM.Reproduce, holds=None)
     reader = MemoryReader(history)
     return World(history, reader, run, open_run, base, pruned, int8, int4, elsewhere, failed)
 

@@ -105,7 +105,7 @@ def test_one_refutation_outweighs_a_later_success(
     pruned = history.step(run, "prune/wanda", base)
     history.check(pruned, holds=False)
     history.check(pruned)
-    history.check(pruned, kind=PM.reproduce)
+    history.check(pruned, kind=PM.Reproduce)
     assert assurance(reading(history), pruned).evidence is Evidence.REFUTED
 
 

@@ -70,7 +70,7 @@ def test_assurance_is_the_least_over_the_chain(
     edges = {(a, e): Evidence.NONE for a in parents for e in names(parents[a])}
     for number, repeated, holds in verdicts:
         artifact, edge = key = list(edges)[number % len(edges)]
-        kind = PM.reproduce if repeated else PM.Check
+        kind = PM.Reproduce if repeated else PM.Check
         history.check(artifact, edge=edge, holds=holds, kind=kind)
         level = Evidence.REPRODUCED if repeated else Evidence.CHECKED
         refuted = not holds or edges[key] is Evidence.REFUTED

@@ -147,7 +147,7 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ]),
     ("evidence", {"artifact": "elsewhere"}, "sequence about activityKind verdict", [
         (25, "elsewhere#derivation-0", "Check", "inconclusive"),
-        (26, "elsewhere#derivation-1", "reproduce", "inconclusive"),
+        (26, "elsewhere#derivation-1", "Reproduce", "inconclusive"),
     ]),
     ("failed_steps", {}, "sequence step stepName outcome run", [
         (20, "failed", "prune/wanda", "failed", "open_run"),

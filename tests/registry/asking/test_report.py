@@ -95,7 +95,7 @@ def test_a_report_holds_every_step_and_what_is_known_of_it(world: Any, report: R
     ]  # fmt: skip
     assert [(p.kind, p.verdict, p.claims) for p in last.proofs] == [
         ("Check", "holds", ("every zero of the parent is zero",)),
-        ("reproduce", "holds", ("every zero of the parent is zero",)),
+        ("Reproduce", "holds", ("every zero of the parent is zero",)),
     ]
     assert [(p.role, p.name) for p in last.parties] == [
         ("engine", "pressmark 0.1.0"), ("operator", "agent-1"),
