@@ -91,7 +91,8 @@ class Import(Step):
     source: Annotated[str, Field(min_length=1), AfterValidator(anchored)]
     """A model folder, a .gguf file, or a hub id such as "org/model"; see `anchored`."""
     revision: str | None = None
-    """Branch, tag or commit of a hub id; the commit that it stands for is recorded."""
+    """Branch, tag or commit of a hub id; the commit that it stands for is recorded. A local source
+    has none, but for a snapshot of the hub's cache, which is one commit."""
     license: str | None = None
     """The licence, if the files do not state it or state it wrongly."""
     exclude: tuple[str, ...] = ()
@@ -158,10 +159,15 @@ class Import(Step):
             CompressionError: The source is nowhere, or must not be imported.
         """
         path = Path(self.source).expanduser()
-        if path.is_file():
-            return _single_file(path)
-        if path.is_dir():
-            return Source(path, list_files(path, self.exclude), snapshot_revision(path))
+        if path.exists():
+            found = self._local(path)
+            if self.revision in (None, found.revision):
+                return found
+            raise ModelFileError(
+                f"{self.source} lies on this disk, "
+                + (f"as the commit {found.revision}" if found.revision else "without revisions"),
+                "leave out the revision; it belongs to a hub id",
+            )
         if _HUB_ID.fullmatch(self.source):
             folder = fetch(self.source, self.revision)
             return Source(folder, list_files(folder, self.exclude), snapshot_revision(folder))
@@ -169,6 +175,11 @@ class Import(Step):
             f"there is nothing at {self.source}",
             "give a model folder, a .gguf file, or a hub id such as org/model",
         )
+
+    def _local(self, path: Path) -> Source:
+        if path.is_dir():
+            return Source(path, list_files(path, self.exclude), snapshot_revision(path))
+        return _single_file(path)
 
     def _license(self, folder: Path) -> str:
         if self.license:

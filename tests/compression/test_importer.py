@@ -256,6 +256,18 @@ def test_the_name_of_the_home_folder_is_not_recorded(
     assert Import(source=str(source)).source == str(source)
 
 
+def test_a_revision_belongs_to_a_hub_id(tiny_folder: Tiny, tiny_gguf: Tiny, tmp_path: Path) -> None:
+    folder = tiny_folder("llama")
+    for source in (folder, tiny_gguf("llama", "Q8_0")):
+        with pytest.raises(ModelFileError, match="lies on this disk, without revisions"):
+            run(tmp_path / source.name, source, revision="deadbeef")
+    cached = snapshot(folder, tmp_path / "cache")
+    with pytest.raises(ModelFileError, match=f"as the commit {COMMIT}"):
+        run(tmp_path / "other", cached, revision="main")
+    output, _, _ = run(tmp_path / "same", cached, revision=COMMIT)
+    assert output.attributes["sourceRevision"] == COMMIT
+
+
 def test_a_hub_id_stays_as_it_is() -> None:
     assert Import(source="org/model").source == "org/model"
 
