@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 # A folder named compression in the working directory must never shadow a standard module.
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test test-fast lint format bench clean
+.PHONY: help demo serve test test-fast lint format bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -28,6 +28,10 @@ $(READY): pyproject.toml constraints.txt csrc/CMakeLists.txt $(wildcard csrc/*.c
 
 demo: $(READY) ## import a real model, prune and quantize it, prove where the result comes from
 	@$(BIN)/pressmark demo $(ARGS)
+
+serve: $(READY) ## the HTTP service over .pressmark, which is made if it is missing; ARGS=--anonymous to look around
+	@test -d .pressmark || $(BIN)/pressmark init
+	@$(BIN)/pressmark serve $(ARGS)
 
 test: $(READY) ## the whole test suite, real models included
 	@$(BIN)/python -m pytest -q $(ARGS)

@@ -13,6 +13,7 @@ from pressmark.api.cli import (
     exit_codes,
     make,
     refusals,
+    service,
     store,
     trust,
 )
@@ -21,7 +22,7 @@ from pressmark.api.cli.output import print_error, stderr
 
 __all__ = ["main"]
 
-for _group in (make, browse, ask, trust, curate, store, demo):
+for _group in (make, browse, ask, trust, curate, store, demo, service):
     _group.add_to(app)
 
 

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
 from pressmark.api.service import artifacts, health, lifecycle, records, registration
-from pressmark.api.service.database import Database
+from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.security import Gate, needs
 from pressmark.api.service.tokens import Scope, Tokens
@@ -18,9 +18,6 @@ from pressmark.api.service.uploads import Uploads
 from pressmark.api.sparql import endpoint
 from pressmark.api.sparql.pool import Limits, QueryPool
 from pressmark.registry.registry import Registry
-
-#: The service's own database, in the registry's folder.
-DATABASE: Final = "service.db"
 
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -72,7 +69,8 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.gate = Gate(Tokens(Database(registry.root / DATABASE)), anonymous=chosen.anonymous)
+    app.state.registry = registry
+    app.state.gate = Gate(Tokens(Database(registry.root / FILE_NAME)), anonymous=chosen.anonymous)
     add_handlers(app)
     _add_headers(app)
     app.include_router(health.router(registry))

@@ -13,6 +13,8 @@ from typing import Final
 
 from pressmark.registry.errors import StoreVersionError
 
+#: Its name in the registry's folder.
+FILE_NAME: Final = "service.db"
 #: Version of the tables, in SQLite's ``user_version``.
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
@@ -44,7 +46,9 @@ CREATE TABLE refusal (
 
 
 class Database:
-    """A SQLite file, made when it is missing. Any number of threads may use it.
+    """A SQLite file, made when it is missing, for its owner's eyes only.
+
+    Any number of threads may use it.
 
     Args:
         path: The file.
@@ -55,6 +59,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        path.touch(mode=0o600)
         self._local = threading.local()
         with self.transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from pressmark.api.service.app import DATABASE, create_app
-from pressmark.api.service.database import Database
+from pressmark.api.service.app import create_app
+from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.tokens import Scope, Tokens
 
 MakeToken = Callable[..., str]
@@ -26,7 +26,7 @@ def app(chain: Path, tmp_path: Path) -> FastAPI:
 @pytest.fixture
 def token(app: FastAPI, tmp_path: Path) -> MakeToken:
     """Makes a token with a scope, for one of two agents."""
-    database = Database(tmp_path / "registry" / DATABASE)
+    database = Database(tmp_path / "registry" / FILE_NAME)
     with database.transaction() as connection:
         connection.execute("INSERT INTO profile (agent, name) VALUES ('a1', 'Ada'), ('a2', 'Bo')")
 

@@ -1,0 +1,109 @@
+"""`serve` and `token`: the HTTP service, and who may use it."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pressmark.api.cli.app import Json, opened, registry_path
+from pressmark.api.cli.output import print_json, stderr, stdout, table
+from pressmark.api.service.database import FILE_NAME, Database
+from pressmark.api.service.profiles import Profiles
+from pressmark.api.service.tokens import Scope, Tokens
+from pressmark.registry.errors import NotFoundError
+from pressmark.registry.registry import Registry
+
+tokens = typer.Typer(
+    name="token", help="Make, list and revoke the tokens of the service.", no_args_is_help=True
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands."""
+    app.command()(serve)
+    app.add_typer(tokens)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 8080,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Let anybody read without a token.")
+    ] = False,
+) -> None:
+    """Answer REST and SPARQL requests over the registry, until interrupted.
+
+    Example: pressmark serve --port 8080
+    """
+    from pressmark.api.service.server import run
+
+    registry = opened(context)
+    if not anonymous and not Tokens(database(registry.root)).all():
+        stderr.print("no tokens yet: pressmark token create --for NAME", style="yellow")
+    run(registry.root, host, port, anonymous=anonymous)
+
+
+@tokens.command()
+def create(
+    context: typer.Context,
+    for_: Annotated[str, typer.Option("--for", help="Whom it stands for: a person or a service.")],
+    scope: Annotated[str, typer.Option(help="read, write or admin.")] = "read",
+    days: Annotated[int, typer.Option(min=1, help="How long it is valid.")] = 90,
+    label: Annotated[str, typer.Option(help="What it is for.")] = "",
+    json: Json = False,
+) -> None:
+    """Make a token and print it, this once.
+
+    Example: pressmark token create --for "Ada Lovelace" --scope write
+    """
+    kept = database(registry_path(context))
+    profile = Profiles(kept).known(for_)
+    info, token = Tokens(kept).create(
+        profile.agent, Scope.named(scope), label, datetime.now(UTC), timedelta(days=days)
+    )
+    if json:
+        print_json({"token": token, "info": info})
+    else:
+        stdout.print(token, markup=False)
+        stderr.print(f"valid until {info.expires}; it cannot be shown again", style="dim")
+
+
+@tokens.command(name="list")
+def list_(context: typer.Context, json: Json = False) -> None:
+    """List the tokens, without their secrets."""
+    kept = database(registry_path(context))
+    names = {profile.agent: profile.name for profile in Profiles(kept).all()}
+    found = Tokens(kept).all()
+    if json:
+        print_json(found)
+        return
+    columns = ("id", "for", "scope", "label", "expires", "revoked")
+    rows = [(t.id, names[t.agent], t.scope, t.label, t.expires, t.revoked) for t in found]
+    table(columns, rows)
+
+
+@tokens.command()
+def revoke(context: typer.Context, identifier: str) -> None:
+    """Make a token invalid for good.
+
+    Example: pressmark token revoke 1f3a5c7e9b2d4f60
+    """
+    Tokens(database(registry_path(context))).revoke(identifier, datetime.now(UTC))
+
+
+@tokens.command()
+def forget(context: typer.Context, name: str) -> None:
+    """Erase a person's name, address and tokens; records keep the opaque identifier."""
+    profiles = Profiles(database(registry_path(context)))
+    found = [each for each in profiles.all() if name in (each.name, each.agent)]
+    if not found:
+        raise NotFoundError(f"there is nobody called '{name}'", "pressmark token list names them")
+    for profile in found:
+        profiles.erase(profile.agent)
+
+
+def database(root: Path) -> Database:
+    """The service's database of a registry."""
+    return Database(Registry.open(root).root / FILE_NAME)

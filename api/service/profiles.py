@@ -1,0 +1,69 @@
+"""People's names and addresses, apart from the history, so that they can be erased.
+
+Records name an agent by an opaque identifier. Who that is stands here alone; without the profile
+the identifier says nothing.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from pressmark.api.service.database import Database
+from pressmark.registry.errors import InvalidInputError, NotFoundError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A person or a service.
+
+    Attributes:
+        agent: The opaque identifier that records use.
+        name: For people.
+        email: An address; may be empty.
+    """
+
+    agent: str
+    name: str
+    email: str
+
+
+class Profiles:
+    """The profiles of a service.
+
+    Args:
+        database: Where they are kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def known(self, name: str, email: str = "") -> Profile:
+        """The profile of a name; made if there is none yet.
+
+        Raises:
+            InvalidInputError: The name is empty.
+        """
+        if not name.strip():
+            raise InvalidInputError("A profile needs a name.", "Such as --for 'Ada Lovelace'.")
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "SELECT agent, name, email FROM profile WHERE name = ?", (name,)
+            ).fetchone()
+            if row is None:
+                row = (secrets.token_hex(8), name, email)
+                connection.execute("INSERT INTO profile (agent, name, email) VALUES (?, ?, ?)", row)
+        return Profile(*row)
+
+    def all(self) -> list[Profile]:
+        """Every profile, by name."""
+        rows = self._database.rows("SELECT agent, name, email FROM profile ORDER BY name, agent")
+        return [Profile(*row) for row in rows]
+
+    def erase(self, agent: str) -> None:
+        """Forgets who an agent is, and their tokens. Records keep the identifier.
+
+        Raises:
+            NotFoundError: There is no such profile.
+        """
+        with self._database.transaction() as connection:
+            if not connection.execute("DELETE FROM profile WHERE agent = ?", (agent,)).rowcount:
+                raise NotFoundError(f"There is no profile {agent}.", "pressmark token people")

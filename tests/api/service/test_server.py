@@ -1,0 +1,105 @@
+"""The real server process holds the graph; its death loses nothing that was acknowledged."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from pressmark.registry.errors import StoreLockedError
+from pressmark.registry.lifecycle import aliases
+from pressmark.registry.registry import Registry
+
+COMMAND = [str(Path(sys.executable).with_name("pressmark"))]
+
+
+@pytest.fixture
+def folder(chain: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(chain, tmp_path / "registry", symlinks=True))
+
+
+def pressmark(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [*COMMAND, "-R", str(folder), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx2.Client]]:
+    """The server and a client that may write."""
+    token = pressmark(folder, "token", "create", "--for", "Ada", "--scope", "write")
+    port = free_port()
+    process = subprocess.Popen(
+        [*COMMAND, "-R", str(folder), "serve", "--port", str(port)], stderr=subprocess.PIPE
+    )
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
+        wait_until_ready(client)
+        yield process, client
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+
+
+def wait_until_ready(client: httpx2.Client) -> None:
+    for _ in range(300):
+        try:
+            if client.get("/readyz").status_code == 200:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.1)
+    raise TimeoutError("the server does not answer")
+
+
+def test_whoever_else_wants_to_write_is_told_the_server_s_address(folder: Path) -> None:
+    with serving(folder) as (_, client), Registry.open(folder, wait=0.1) as registry:
+        holder = registry.writer()
+        assert holder is not None
+        assert holder.url == str(client.base_url).rstrip("/")
+        with pytest.raises(StoreLockedError, match=r"127\.0\.0\.1"), registry.writing():
+            pass
+
+
+def test_what_was_acknowledged_survives_the_server_s_death(folder: Path) -> None:
+    acknowledged: list[str] = []
+    with serving(folder) as (process, client):
+        threading.Timer(1.0, process.kill).start()
+        for number in range(10_000):
+            try:
+                answer = client.put(f"/v1/aliases/a{number}", json={"artifact": "int8"})
+            except httpx2.TransportError:
+                break
+            assert answer.status_code == 200
+            acknowledged.append(f"a{number}")
+    assert acknowledged
+    with Registry.open(folder) as registry:
+        assert set(acknowledged) <= set(aliases(registry))
+    with serving(folder) as (_, client):
+        again = client.get("/v1/aliases").json()["aliases"]
+        assert set(acknowledged) <= {each["alias"] for each in again}
+
+
+def test_tokens_are_made_listed_and_revoked(folder: Path) -> None:
+    token = pressmark(folder, "token", "create", "--for", "Ada", "--days", "1")
+    assert token.startswith("pm_")
+    listed = pressmark(folder, "token", "list")
+    assert "Ada" in listed
+    assert token.rpartition("_")[2] not in listed
+    pressmark(folder, "token", "revoke", token.split("_")[1])
+    assert (folder / "service.db").stat().st_mode & 0o077 == 0
+    pressmark(folder, "token", "forget", "Ada")
+    assert "Ada" not in pressmark(folder, "token", "list")
