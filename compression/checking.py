@@ -14,23 +14,22 @@ from typing import Literal
 import torch
 from pyoxigraph import NamedNode
 
+from pressmark.compression.artifact_files import discard, materialise
 from pressmark.compression.errors import StepFailedError
 from pressmark.compression.execution import Conditions, examine
-from pressmark.compression.progress import NullProgress
-from pressmark.compression.recording import Recorder, describe_error, edges_of
-from pressmark.compression.step import Claim, Inputs, Produced, Progress
-from pressmark.compression.stored import (
+from pressmark.compression.history import (
     StoredArtifact,
     StoredStep,
-    discard,
     is_step,
     lineage,
     load_artifact,
     load_step,
-    materialise,
     parents_of,
     result_measurements,
 )
+from pressmark.compression.progress import NullProgress
+from pressmark.compression.recording import Recorder, describe_error, edges_of
+from pressmark.compression.step import Claim, Inputs, Produced, Progress
 from pressmark.compression.workspace import working_folder
 from pressmark.ontology.terms import PM
 from pressmark.registry.ids import new_iri

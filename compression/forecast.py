@@ -15,14 +15,11 @@ from pydantic import ValidationError
 from pyoxigraph import Literal, NamedNode
 
 from pressmark.compression.data import DataSet
+from pressmark.compression.history import StoredArtifact, load_artifact
+from pressmark.compression.parameters import decode_parameters
 from pressmark.compression.recipe import PlannedStep, Recipe
 from pressmark.compression.reuse import find_reusable, key_of
 from pressmark.compression.step import Step, Workload
-from pressmark.compression.stored import (
-    StoredArtifact,
-    decode_parameters,
-    load_artifact,
-)
 from pressmark.registry.facts import scalar
 from pressmark.registry.graph import Row
 from pressmark.registry.registry import Registry

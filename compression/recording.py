@@ -14,19 +14,15 @@ from typing import Any
 
 from pyoxigraph import NamedNode
 
-from pressmark.compression.binding import data_uses
+from pressmark.compression.artifact_files import store_folder
 from pressmark.compression.data import DataSet
 from pressmark.compression.execution import Conditions, Execution
+from pressmark.compression.history import DATA_ROLES, ROLES, StoredArtifact
+from pressmark.compression.parameters import encode_parameters
 from pressmark.compression.progress import NullProgress
 from pressmark.compression.recipe import PlannedStep, Recipe
+from pressmark.compression.recipe_inputs import data_uses
 from pressmark.compression.step import DataRole, Evidence, Output, Progress
-from pressmark.compression.stored import (
-    DATA_ROLES,
-    ROLES,
-    StoredArtifact,
-    encode_parameters,
-    store_folder,
-)
 from pressmark.ontology.terms import PM
 from pressmark.registry import activities, descriptions, environment
 from pressmark.registry.descriptions import FileEntry

@@ -19,22 +19,21 @@ from typing import Final
 
 from pyoxigraph import Literal, NamedNode
 
+from pressmark.compression.artifact_files import hash_folder, materialise
 from pressmark.compression.comparing import first_difference
 from pressmark.compression.errors import NotReproducibleError
 from pressmark.compression.execution import Execution
+from pressmark.compression.history import (
+    StoredArtifact,
+    StoredStep,
+    load_artifact,
+    load_step,
+    parents_of,
+)
 from pressmark.compression.progress import NullProgress
 from pressmark.compression.recording import Recorder, edges_of
 from pressmark.compression.rerun import JOB, RESULT, RerunJob, RerunResult
 from pressmark.compression.step import Claim, Evidence, Progress
-from pressmark.compression.stored import (
-    StoredArtifact,
-    StoredStep,
-    hash_folder,
-    load_artifact,
-    load_step,
-    materialise,
-    parents_of,
-)
 from pressmark.compression.workspace import working_folder
 from pressmark.ontology.terms import PM, RDF
 from pressmark.registry import environment

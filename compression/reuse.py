@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from pyoxigraph import Literal, NamedNode
 
 from pressmark.compression.data import DataSet
+from pressmark.compression.history import StoredArtifact, load_artifact
+from pressmark.compression.parameters import cache_key
 from pressmark.compression.recording import Made
 from pressmark.compression.step import Step
-from pressmark.compression.stored import StoredArtifact, cache_key, load_artifact
 from pressmark.registry import environment
 from pressmark.registry.errors import NotFoundError
 from pressmark.registry.occurrences import Json

@@ -14,13 +14,7 @@ from pathlib import Path
 import torch
 from pyoxigraph import NamedNode
 
-from pressmark.compression.binding import (
-    Input,
-    bind_inputs,
-    data_uses,
-    load_data,
-    refuse_seen_text,
-)
+from pressmark.compression.artifact_files import discard, materialise
 from pressmark.compression.data import DataSet
 from pressmark.compression.errors import (
     CompressionError,
@@ -30,21 +24,26 @@ from pressmark.compression.errors import (
 )
 from pressmark.compression.execution import Conditions, examine, execute
 from pressmark.compression.forecast import Forecast, forecast_run
-from pressmark.compression.progress import NullProgress
-from pressmark.compression.recipe import PlannedStep, Recipe
-from pressmark.compression.recording import Job, Made, Recorder, describe_error, edges_of
-from pressmark.compression.reuse import continued_runs, find_reusable, key_of
-from pressmark.compression.step import Inputs, Output, Produced, Progress
-from pressmark.compression.stored import (
+from pressmark.compression.history import (
     StoredArtifact,
-    discard,
-    encode_parameters,
     load_artifact,
     load_run,
-    materialise,
     result_measurements,
     result_verdicts,
 )
+from pressmark.compression.parameters import encode_parameters
+from pressmark.compression.progress import NullProgress
+from pressmark.compression.recipe import PlannedStep, Recipe
+from pressmark.compression.recipe_inputs import (
+    Input,
+    bind_inputs,
+    data_uses,
+    load_data,
+    refuse_seen_text,
+)
+from pressmark.compression.recording import Job, Made, Recorder, describe_error, edges_of
+from pressmark.compression.reuse import continued_runs, find_reusable, key_of
+from pressmark.compression.step import Inputs, Output, Produced, Progress
 from pressmark.compression.workspace import run_state, uninterrupted, working_folder
 from pressmark.ontology.terms import PM
 from pressmark.registry.errors import NotFoundError, PressmarkError

@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 from pyoxigraph import NamedNode
 
-from pressmark.compression.stored import discard
+from pressmark.compression.artifact_files import discard
 from pressmark.ontology.terms import PM
 from pressmark.registry.errors import NotFoundError, StoreLockedError
 from pressmark.registry.locking import FileLock

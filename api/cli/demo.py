@@ -186,8 +186,8 @@ def _base(runner: Runner, source: str) -> dict[str, NamedNode]:
     """The imported model and, where it is a GGUF file, its conversion: the last is the base."""
     from pressmark.api.cli.make import default_name
     from pressmark.compression.convert.gguf import ConvertGguf
+    from pressmark.compression.one_step import import_model
     from pressmark.compression.recipe import Recipe
-    from pressmark.compression.verbs import import_model
 
     name = NAME if GEMMA_3_270M.name in source else default_name(source)
     progress = runner.progress

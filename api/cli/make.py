@@ -102,7 +102,7 @@ def import_(
 
     Example: pressmark import ./Qwen2.5-0.5B --license Apache-2.0
     """
-    from pressmark.compression.verbs import import_model
+    from pressmark.compression.one_step import import_model
 
     registry = opened(context)
     artifact = import_model(
@@ -186,8 +186,8 @@ def evaluate(
 
     Example: pressmark eval int8 --parent gemma-3-270m
     """
+    from pressmark.compression.one_step import evaluate as measure
     from pressmark.compression.recipe import DataSource
-    from pressmark.compression.verbs import evaluate as measure
 
     registry = opened(context)
     base = search.resolve(registry, artifact)

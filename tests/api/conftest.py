@@ -24,9 +24,9 @@ steps:
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..., Path]) -> Path:
     """A registry with a tiny model, pruned and quantized by real steps. Copy it before changing."""
+    from pressmark.compression.one_step import import_model
     from pressmark.compression.recipe import Recipe
     from pressmark.compression.runner import Runner
-    from pressmark.compression.verbs import import_model
     from pressmark.registry.registry import Registry
 
     root = tmp_path_factory.mktemp("chain")

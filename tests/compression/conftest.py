@@ -72,7 +72,7 @@ class Lab:
         return self.run(Recipe.single(step, name=name), inputs={}).artifacts[name]
 
     def text_of(self, artifact: "NamedNode") -> str:
-        from pressmark.compression.stored import load_artifact
+        from pressmark.compression.history import load_artifact
 
         (file,) = load_artifact(self.registry, artifact).files
         return self.registry.blobs.read(file.sha256).decode()

@@ -4,8 +4,8 @@ import pytest
 
 from pressmark.compression.checking import check
 from pressmark.compression.errors import NotReproducibleError, StepFailedError
+from pressmark.compression.history import load_artifact, result_verdicts
 from pressmark.compression.step import step_class
-from pressmark.compression.stored import load_artifact, result_verdicts
 from pressmark.ontology.terms import PM
 from pressmark.registry import activities
 from pressmark.registry.errors import BlobMissingError

@@ -6,14 +6,15 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from pressmark.compression.artifact_files import materialise
 from pressmark.compression.checking import check
 from pressmark.compression.checkpoint import Checkpoint
 from pressmark.compression.evaluate.perplexity import Perplexity
+from pressmark.compression.history import load_artifact
+from pressmark.compression.one_step import evaluate, import_model
 from pressmark.compression.recipe import DataSource, Recipe, packaged_recipes
 from pressmark.compression.reproduce import reproduce
 from pressmark.compression.runner import Runner
-from pressmark.compression.stored import load_artifact, materialise
-from pressmark.compression.verbs import evaluate, import_model
 from pressmark.registry.facts import summaries
 from pressmark.registry.registry import Registry
 

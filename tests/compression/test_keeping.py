@@ -7,11 +7,11 @@ from pyoxigraph import NamedNode
 
 from pressmark.compression.checking import check
 from pressmark.compression.errors import StepFailedError
+from pressmark.compression.history import lineage, load_artifact, load_step
 from pressmark.compression.recipe import Recipe
 from pressmark.compression.recording import Recorder
 from pressmark.compression.reproduce import reproduce
 from pressmark.compression.runner import Runner
-from pressmark.compression.stored import lineage, load_artifact, load_step
 from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.gc import gc
 from pressmark.registry.layout import object_key

@@ -7,9 +7,9 @@ import pytest
 from pressmark.compression import reproduce as reproducing
 from pressmark.compression.comparing import first_difference
 from pressmark.compression.errors import NotReproducibleError
+from pressmark.compression.history import load_step, result_verdicts
+from pressmark.compression.one_step import import_model
 from pressmark.compression.reproduce import reproduce
-from pressmark.compression.stored import load_step, result_verdicts
-from pressmark.compression.verbs import import_model
 from pressmark.ontology.terms import PM
 from pressmark.registry import environment
 from pressmark.registry.lineage import assurance

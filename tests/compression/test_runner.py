@@ -15,12 +15,12 @@ from pressmark.compression.errors import (
     StepFailedError,
     StepRefutedError,
 )
+from pressmark.compression.history import load_artifact, load_step, result_verdicts
 from pressmark.compression.progress import NullProgress
 from pressmark.compression.recipe import Recipe
 from pressmark.compression.recording import describe_data
 from pressmark.compression.runner import Runner
 from pressmark.compression.step import step_class
-from pressmark.compression.stored import load_artifact, load_step, result_verdicts
 from pressmark.compression.workspace import run_state
 from pressmark.ontology.terms import PM
 from pressmark.registry.lineage import assurance

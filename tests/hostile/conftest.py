@@ -32,7 +32,7 @@ def state_of(root: Path) -> State:
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..., Path]) -> Path:
     """A registry that holds a model."""
-    from pressmark.compression.verbs import import_model
+    from pressmark.compression.one_step import import_model
 
     root = tmp_path_factory.mktemp("hostile") / "registry"
     with Registry.create(root) as registry:

@@ -1,4 +1,4 @@
-"""What the registry knows of artifacts and steps, as values, and their files on disk again.
+"""What the registry knows of artifacts and steps, as values.
 
 Everything the runner, the checks and the re-runs know about the past comes through here, by
 packaged queries.
@@ -6,31 +6,24 @@ packaged queries.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import Final
 
 from pydantic import ValidationError
 from pyoxigraph import Literal, NamedNode
 
 from pressmark.compression.data import DataSet
-from pressmark.compression.errors import CompressionError, DataSetError, NotReproducibleError
-from pressmark.compression.step import Progress, Step, step_class
+from pressmark.compression.errors import DataSetError, NotReproducibleError
+from pressmark.compression.parameters import decode_parameters
+from pressmark.compression.step import Step, step_class
 from pressmark.ontology.terms import PM
-from pressmark.registry import cache
 from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.errors import NotFoundError
 from pressmark.registry.facts import scalar
-from pressmark.registry.ids import sha256_file
 from pressmark.registry.occurrences import (
     NO_LICENSE,
-    Json,
     Measurement,
-    Parameter,
     Scalar,
 )
 from pressmark.registry.registry import Registry
@@ -265,104 +258,6 @@ def result_verdicts(registry: Registry, result: NamedNode) -> tuple[NamedNode, .
     return tuple(_node(row["verdict"]) for row in rows)
 
 
-def materialise(
-    registry: Registry, artifact: StoredArtifact, folder: Path, progress: Progress | None = None
-) -> Path:
-    """Writes an artifact's files into a new folder, each checked against its digest.
-
-    Raises:
-        CompressionError: The artifact's bytes were never in this registry.
-        BlobMissingError: A file is gone.
-        BlobDamagedError: A file is not what was recorded.
-    """
-    if not artifact.files:
-        raise CompressionError(
-            f"'{artifact.name}' ({artifact.iri.value}) is known by name only",
-            "import its files to work with it",
-        )
-    folder.mkdir(parents=True)
-    files = artifact.files
-    label = f"fetching {artifact.name}"
-    for file in progress.track(files, len(files), label) if progress else files:
-        target = folder.joinpath(*_safe_parts(file.name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        cache.materialise(registry.blobs, registry.root, file.sha256, target)
-    return folder
-
-
-def store_folder(registry: Registry, folder: Path, progress: Progress) -> tuple[FileEntry, ...]:
-    """Stores every file of a folder as a blob; call it under `registry.blobs.lease()`."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    with registry.blobs.batch():
-        return tuple(
-            FileEntry(
-                path.relative_to(folder).as_posix(),
-                registry.blobs.put_file(path),
-                path.stat().st_size,
-            )
-            for path in progress.track(paths, len(paths), "storing")
-        )
-
-
-def hash_folder(folder: Path) -> dict[str, str]:
-    """Relative name -> SHA-256 of every file of a folder."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
-
-
-def discard(folder: Path) -> None:
-    """Removes a working folder, if it is there."""
-    if folder.exists():
-        shutil.rmtree(folder)
-
-
-def encode_parameters(step: Step) -> tuple[Parameter, ...]:
-    """A step's parameters as they are recorded: all of them, defaults included.
-
-    A parameter that is None is recorded by its absence, which is why None must be its default.
-    Law: `decode_parameters(type(step), recorded) == step`.
-
-    Raises:
-        CompressionError: The parameters would not read back as they are.
-    """
-    recorded = tuple(Parameter(k, v) for k, v in step.parameters().items() if v is not None)
-    flat = {parameter.name: _flat(parameter.value) for parameter in recorded}
-    if decode_parameters(type(step), flat) != step:
-        raise CompressionError(
-            f"the parameters of {step.name} cannot be recorded without loss",
-            "parameters are numbers, strings, booleans and lists and tables of them; None only as "
-            "default",
-        )
-    return recorded
-
-
-def decode_parameters(kind: type[Step], recorded: Mapping[str, Scalar]) -> Step:
-    """The inverse of `encode_parameters`: text that a field refuses is read as JSON.
-
-    Raises:
-        pydantic.ValidationError: The class refuses the parameters.
-    """
-    try:
-        return kind.parse(recorded)
-    except ValidationError as error:
-        complex_fields = {str(found["loc"][0]) for found in error.errors() if found["loc"]}
-        decoded = {
-            name: _from_json(value) if name in complex_fields else value
-            for name, value in recorded.items()
-        }
-        return kind.parse(decoded)
-
-
-def cache_key(facts: Mapping[str, Json]) -> str:
-    """SHA-256 over the canonical JSON of everything that a result depends on."""
-    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
-
-
-def canonical_json(value: Json) -> str:
-    """JSON with sorted keys and no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
 def _files(registry: Registry, iri: NamedNode) -> tuple[FileEntry, ...]:
     return tuple(
         FileEntry(row["fileName"].value, row["sha256"].value, int(row["size"].value))
@@ -381,25 +276,6 @@ def _usages(
             texts = (row[key].value for key in ("name", "sha256", "license", "source"))
             data = StoredData(role, *texts)
         yield role, _node(row["entity"]), data
-
-
-def _safe_parts(name: str) -> tuple[str, ...]:
-    path = PurePosixPath(name)
-    if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name:
-        raise CompressionError(f"the recorded file name {name!r} leaves its folder")
-    return path.parts
-
-
-def _flat(value: Json) -> Scalar:
-    return value if isinstance(value, str | bool | int | float) else canonical_json(value)
-
-
-def _from_json(value: Scalar) -> Json:
-    try:
-        decoded: Json = json.loads(value) if isinstance(value, str) else value
-    except json.JSONDecodeError:
-        return value
-    return decoded
 
 
 def _node(term: NamedNode | Literal) -> NamedNode:

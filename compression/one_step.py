@@ -1,4 +1,4 @@
-"""The two things that people do without a recipe: import a model, evaluate an artifact.
+"""Runs of one step, which need no recipe: import a model, evaluate an artifact.
 
 Each is a run of one step like any other: recorded, checked, and resumable.
 """
@@ -10,10 +10,10 @@ from typing import Any
 
 from pyoxigraph import NamedNode
 
-from pressmark.compression.binding import Input
 from pressmark.compression.evaluate.perplexity import Perplexity
 from pressmark.compression.importer import Import
 from pressmark.compression.recipe import DataSource, Recipe
+from pressmark.compression.recipe_inputs import Input
 from pressmark.compression.runner import Runner, RunResult
 from pressmark.registry.registry import Registry
 

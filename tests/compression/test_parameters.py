@@ -6,12 +6,8 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from pressmark.compression.errors import CompressionError
+from pressmark.compression.parameters import canonical_json, decode_parameters, encode_parameters
 from pressmark.compression.step import Step
-from pressmark.compression.stored import (
-    canonical_json,
-    decode_parameters,
-    encode_parameters,
-)
 from pressmark.ontology.terms import MLS, PM
 from pressmark.registry.activities import FinishedStep, finish_step
 from pressmark.registry.facts import scalar

@@ -9,9 +9,9 @@ from pyoxigraph import NamedNode
 
 from pressmark.compression.data import DataSet, refuse_shared_text
 from pressmark.compression.errors import RecipeError
+from pressmark.compression.history import StoredArtifact, calibrated_on, load_artifact
 from pressmark.compression.recipe import DataSource, Recipe
 from pressmark.compression.step import DataRole, closest
-from pressmark.compression.stored import StoredArtifact, calibrated_on, load_artifact
 from pressmark.registry.lifecycle import refuse_retired
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
