@@ -35,6 +35,7 @@ from pressmark.registry.errors import (
     NotFoundError,
     StoreDamagedError,
 )
+from pressmark.registry.folders import local_path
 from pressmark.registry.gc import collect_references, keys_of
 from pressmark.registry.journal import GENESIS, Journal
 from pressmark.registry.layout import OBJECTS, digest_of
@@ -83,12 +84,12 @@ def backup(registry: Registry, target: Path | str, *, progress: Progress = SILEN
         progress: Is told of the blobs copied.
 
     Raises:
-        InvalidInputError: The target holds something else.
+        InvalidInputError: The target holds something else, or is not on this machine.
         BlobMissingError: Bytes that the history needs are missing.
         BlobDamagedError: Bytes that the history names are damaged; run fsck first.
         StorageFullError: The target's disk is full.
     """
-    target = Path(target)
+    target = local_path(target)
     with registry.blobs.lease(), full_disk_named(str(target)):
         references = References()
         entries = collect_references(registry, references, progress=progress) - 1
@@ -118,11 +119,12 @@ def restore(source: Path | str, target: Path | str, *, progress: Progress = SILE
 
     Raises:
         NotFoundError: There is no complete backup at the source.
-        InvalidInputError: The target is not empty, or the source holds what no backup does.
+        InvalidInputError: The target is not empty, the source holds what no backup does, or one of
+            them is not on this machine.
         StoreDamagedError: The backup is damaged; the message names every damage.
         StorageFullError: The target's disk is full.
     """
-    source, target = Path(source), Path(target).absolute()
+    source, target = local_path(source), local_path(target).absolute()
     if target.exists() and not _is_empty(target):
         raise InvalidInputError(
             f"{target} is not empty; nothing was restored.",

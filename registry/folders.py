@@ -52,6 +52,18 @@ def entries(files: Mapping[str, Path]) -> tuple[FileEntry, ...]:
     )
 
 
+def local_path(path: Path | str) -> Path:
+    """A path of this machine, given as such or as a ``file:`` URL.
+
+    Raises:
+        InvalidInputError: It is a URL of another place, of which a path would make folders here.
+    """
+    text = str(path)
+    if "://" in text.removeprefix("file://"):
+        raise InvalidInputError(f"{text} is not on this machine.", "Name a file or folder here.")
+    return Path(text.removeprefix("file://"))
+
+
 def is_unicode(text: str) -> bool:
     """Whether it has no lone surrogates, which stand for bytes of a name that are not UTF-8."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -20,6 +20,7 @@ from pyoxigraph import Literal, NamedNode
 from pressmark.ontology.terms import PM, PROV
 from pressmark.registry import files
 from pressmark.registry.errors import BlobMissingError, InvalidInputError, NotFoundError
+from pressmark.registry.folders import local_path
 from pressmark.registry.graph import GraphReader
 from pressmark.registry.hashing import Seen
 from pressmark.registry.ids import base_iri
@@ -136,11 +137,12 @@ def export_artifact(
 
     Raises:
         NotFoundError: The artifact is unknown, or has no files.
-        InvalidInputError: The target is not empty, or a recorded name leads out of it.
+        InvalidInputError: The target is not empty or not on this machine, or a recorded name leads
+            out of it.
         BlobMissingError: Bytes are missing; after a retirement they may have been collected.
         BlobDamagedError: Bytes are damaged.
     """
-    target = Path(target).absolute()
+    target = local_path(target).absolute()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InvalidInputError(f"{target} is not empty.", "Name a folder that does not exist yet.")
     rows = registry.rows("artifact_files", artifact=artifact)

@@ -54,7 +54,7 @@ app = typer.Typer(
 def options(
     context: typer.Context,
     registry: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--registry",
             "-R",
@@ -67,7 +67,7 @@ def options(
     context.obj = registry
 
 
-def registry_path(context: typer.Context) -> Path:
+def registry_path(context: typer.Context) -> str:
     """The folder of the registry in use: the option, else the nearest `.pressmark` here or above.
 
     Raises:
@@ -76,14 +76,14 @@ def registry_path(context: typer.Context) -> Path:
     return located(context.obj)
 
 
-def located(named: Path | None) -> Path:
+def located(named: str | None) -> str:
     """The folder of a registry: the one that is named, else the nearest; see `registry_path`."""
     if named is not None:
-        return Path(named)
+        return named
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / DEFAULT_FOLDER).is_dir():
-            return folder / DEFAULT_FOLDER
+            return str(folder / DEFAULT_FOLDER)
     raise NotFoundError(
         f"there is no registry in {here} or above",
         hint="pressmark init, or name one with --registry or PRESSMARK_REGISTRY",

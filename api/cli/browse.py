@@ -1,6 +1,5 @@
 """Commands that look: ls, show, where, get, lineage, diff, report."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from pressmark.api.plain import setting
 from pressmark.registry import lineage as lineages
 from pressmark.registry import search, transfer, views
 from pressmark.registry.errors import InvalidInputError
+from pressmark.registry.folders import local_path
 
 
 def add_to(app: typer.Typer) -> None:
@@ -68,7 +68,7 @@ def show(context: typer.Context, artifact: ArtifactName, json: Json = False) -> 
 
 def where(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A file, wherever it is.")],
+    file: Annotated[str, typer.Argument(help="A file, wherever it is.")],
     json: Json = False,
 ) -> None:
     """Tell what a file is and where it comes from.
@@ -76,7 +76,7 @@ def where(
     Example: pressmark where /srv/models/pressmark-model.safetensors
     """
     registry = opened(context)
-    found = views.where(registry, file)
+    found = views.where(registry, local_path(file))
     print_json(found) if json else render.whereabouts(registry, found)
     if not found.artifacts and not found.other:
         raise typer.Exit(exit_codes.NOT_FOUND)
@@ -85,7 +85,7 @@ def where(
 def get(
     context: typer.Context,
     artifact: ArtifactName,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="A new folder.")],
     json: Json = False,
 ) -> None:
     """Write an artifact's files into a folder that loads; every byte is verified.
@@ -136,9 +136,9 @@ def diff(
 def report(
     context: typer.Context,
     artifact: ArtifactName,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .html or .md file.")] = Path(
-        "report.html"
-    ),
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="A .html or .md file.")
+    ] = "report.html",
     json: Json = False,
 ) -> None:
     """Write a self-contained audit report.
@@ -152,8 +152,9 @@ def report(
     if json:
         print_json(built)
         return
-    if output.suffix not in (".html", ".md"):
+    file = local_path(output)
+    if file.suffix not in (".html", ".md"):
         raise InvalidInputError(f"{output} is neither .html nor .md", "choose one: -o report.html")
-    text = reports.to_html(built) if output.suffix == ".html" else reports.to_markdown(built)
-    output.write_text(text, encoding="utf-8")
+    text = reports.to_html(built) if file.suffix == ".html" else reports.to_markdown(built)
+    file.write_text(text, encoding="utf-8")
     stderr.print(f"wrote {output}")

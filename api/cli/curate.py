@@ -1,6 +1,5 @@
 """Commands that say something about artifacts: register, alias, tag, retire."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from pressmark.api.cli.app import ArtifactName, Json, complete_artifact, opened
 from pressmark.api.cli.output import print_json, stdout, table
 from pressmark.registry import environment, lifecycle, search
 from pressmark.registry.facts import short_id
+from pressmark.registry.folders import local_path
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
 
 def register(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="The file or folder that was made elsewhere.")],
+    path: Annotated[str, typer.Argument(help="The file or folder that was made elsewhere.")],
     name: Annotated[str, typer.Option(help="The artifact's name.")],
     parent: Annotated[
         list[str] | None,
@@ -41,7 +41,7 @@ def register(
     Example: pressmark register ./my-finetune --name chat --parent gemma-3-270m --license gemma
     """
     claim = lifecycle.Registration(
-        path=path,
+        path=local_path(path),
         name=name,
         parents=tuple(parent or ()),
         license=license,

@@ -62,7 +62,7 @@ def add_to(app: typer.Typer) -> None:
 def init(
     context: typer.Context,
     folder: Annotated[
-        Path | None, typer.Argument(help="Its folder. Default: --registry, else .pressmark.")
+        str | None, typer.Argument(help="Its folder. Default: --registry, else .pressmark.")
     ] = None,
     blobs: Annotated[
         str | None, typer.Option(help="Where bytes are kept: a folder or any fsspec URL.")
@@ -76,9 +76,7 @@ def init(
 
     Example: pressmark init /srv/models --blobs s3://bucket/pressmark
     """
-    registry = Registry.create(
-        folder or Path(context.obj or DEFAULT_FOLDER), blobs=blobs, graph=graph
-    )
+    registry = Registry.create(folder or context.obj or DEFAULT_FOLDER, blobs=blobs, graph=graph)
     if json:
         print_json({"registry": registry.root.resolve()})
         return

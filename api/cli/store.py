@@ -1,12 +1,11 @@
 """Commands that care for a registry: gc, fsck, backup, restore, push, pull, reindex."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pressmark.api.cli import doubts, exit_codes
-from pressmark.api.cli.app import ArtifactName, Json, opened, registry_path
+from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, opened, registry_path
 from pressmark.api.cli.output import human_bytes, print_json, stdout, table
 from pressmark.api.cli.progress import RichProgress
 from pressmark.registry import backup as backups
@@ -62,7 +61,7 @@ def fsck(
         raise typer.Exit(exit_codes.ANSWER_IS_NO)
 
 
-def backup(context: typer.Context, target: Path, json: Json = False) -> None:
+def backup(context: typer.Context, target: str, json: Json = False) -> None:
     """Copy the whole registry, while others go on working with it.
 
     Example: pressmark backup /mnt/backup/2026-11-24
@@ -71,17 +70,17 @@ def backup(context: typer.Context, target: Path, json: Json = False) -> None:
     print_json(made) if json else stdout.print(f"backed up to {target}")
 
 
-def restore(context: typer.Context, source: Path, json: Json = False) -> None:
+def restore(context: typer.Context, source: str, json: Json = False) -> None:
     """Make a registry from a backup; everything is verified first.
 
     Example: pressmark -R ./restored restore /mnt/backup/2026-11-24
     """
-    target = Path(context.obj or ".pressmark")
+    target = context.obj or DEFAULT_FOLDER
     made = backups.restore(source, target, progress=RichProgress())
     print_json(made) if json else stdout.print(f"restored {source} to {target}")
 
 
-def push(context: typer.Context, artifact: ArtifactName, target: Path, json: Json = False) -> None:
+def push(context: typer.Context, artifact: ArtifactName, target: str, json: Json = False) -> None:
     """Copy an artifact with its whole history to another registry.
 
     Example: pressmark push int8 /srv/models
@@ -93,7 +92,7 @@ def push(context: typer.Context, artifact: ArtifactName, target: Path, json: Jso
     _print_moved(moved, json=json)
 
 
-def pull(context: typer.Context, artifact: ArtifactName, source: Path, json: Json = False) -> None:
+def pull(context: typer.Context, artifact: ArtifactName, source: str, json: Json = False) -> None:
     """Copy an artifact with its whole history from another registry.
 
     Example: pressmark pull int8 /srv/models

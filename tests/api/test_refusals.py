@@ -31,6 +31,18 @@ REFUSED = [
     ("report int8 -o {missing}/new.html", exit_codes.REFUSED, "{missing}/new.html: No such file"),
     ("where /proc/self/mem", exit_codes.REFUSED, "/mem: Input/output error"),
     ("show /proc/self/mem", exit_codes.REFUSED, "/mem: Input/output error"),
+    ("init s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
+    ("-R s3://bucket/x init", exit_codes.REFUSED, "s3://bucket/x"),
+    ("-R s3://bucket/x ls", exit_codes.REFUSED, "s3://bucket/x"),
+    ("-R s3://bucket/x restore backup", exit_codes.REFUSED, "s3://bucket/x"),
+    ("restore s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
+    ("backup s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
+    ("push int8 s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
+    ("pull int8 s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
+    ("get int8 -o s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
+    ("report int8 -o s3://bucket/x.md", exit_codes.REFUSED, "s3://bucket/x.md"),
+    ("where s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
+    ("register s3://bucket/x --name a", exit_codes.REFUSED, "s3://bucket/x"),
     ("show {no_utf8}", exit_codes.REFUSED, "is not UTF-8"),
     ("show {strange}", exit_codes.NOT_FOUND, "is not UTF-8"),
     ("register {strange} --name a", exit_codes.REFUSED, "is not UTF-8"),
@@ -53,7 +65,7 @@ def registry(chain: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("line", "code", "reason"), REFUSED, ids=[line for line, *_ in REFUSED])
 def test_what_cannot_be_done_is_refused_with_a_reason(
-    cli, registry, tmp_path, line, code, reason
+    cli, registry, tmp_path, monkeypatch, line, code, reason
 ) -> None:
     file = tmp_path / "file.txt"
     file.write_text("some text")
@@ -64,13 +76,14 @@ def test_what_cannot_be_done_is_refused_with_a_reason(
         **{"empty": "", "file": file, "missing": tmp_path / "missing", "no_utf8": NO_UTF8},
         **{"strange": strange, "strange_folder": strange.parent},
     }
-    head = cli("head").out
+    monkeypatch.chdir(tmp_path)
+    head, found = cli("head").out, sorted(tmp_path.iterdir())
     ran = cli(*(word.format(**names) for word in line.split()))
     assert (ran.code, ran.out) == (code, ""), ran.err
     assert reason.format(**names) in ran.err
     assert "try:" in ran.err
     assert "Traceback" not in ran.err
-    assert cli("head").out == head
+    assert (cli("head").out, sorted(tmp_path.iterdir())) == (head, found)
 
 
 def a_process(registry: Path, *arguments: str, first: str = "", stdout: int = subprocess.PIPE):
