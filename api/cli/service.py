@@ -104,6 +104,6 @@ def forget(context: typer.Context, name: str) -> None:
         profiles.erase(profile.agent)
 
 
-def database(root: Path) -> Database:
+def database(root: Path | str) -> Database:
     """The service's database of a registry."""
     return Database(Registry.open(root).root / FILE_NAME)
