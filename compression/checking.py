@@ -126,6 +126,7 @@ class _Checker:
     folders: dict[NamedNode, Path] = field(default_factory=dict)
 
     def take(self, artifact: StoredArtifact, step: StoredStep | None) -> EdgeCheck:
+        """Checks one edge; an artifact that was only registered is declared, and that is all."""
         if step is None:
             return EdgeCheck(artifact.iri, artifact.name, "", "declared")
         self.progress.log(f"checking {artifact.name} ({step.name})")

@@ -79,6 +79,7 @@ class _Forecaster:
     sizes: dict[str, int]
 
     def take(self, planned: PlannedStep) -> StepForecast:
+        """Guesses one step, and remembers how large its output will be for the steps after it."""
         dataset = self.datasets[planned.data] if planned.data else None
         sizes = {role: self.sizes[name] for role, name in planned.inputs.items()}
         work = Workload(sizes, dataset.size if dataset else 0)

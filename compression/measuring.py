@@ -67,10 +67,12 @@ class _Sampler(threading.Thread):
         self._peak = _resident_bytes()
 
     def run(self) -> None:
+        """Samples until `stop`; a peak between two samples is missed."""
         while not self._stopped.wait(_SAMPLE_SECONDS):
             self._peak = max(self._peak, _resident_bytes())
 
     def stop(self) -> int:
+        """Ends the thread; gives the largest resident memory that was seen, in bytes."""
         self._stopped.set()
         self.join()
         return max(self._peak, _resident_bytes())

@@ -357,6 +357,7 @@ class _Planner:
         self.problems: list[RecipeError] = []
 
     def plan(self) -> Iterator[PlannedStep]:
+        """Gives the executions in order, and notes every problem on the way."""
         if PREVIOUS in self.artifacts:
             self._note(
                 "'previous' is a reserved name", ("inputs", PREVIOUS), "give the input another name"

@@ -245,6 +245,7 @@ class _Session:
     continues: frozenset[NamedNode] = frozenset()
 
     def run(self) -> RunResult:
+        """Takes every step and closes the run, whatever happens."""
         try:
             if self.resumed is not None:
                 self.continues = continued_runs(self.runner.registry, self.resumed)

@@ -126,6 +126,7 @@ class _Tables:
         self.at = len(MAGIC)
 
     def read(self) -> GgufFile:
+        """Reads metadata and tensor table from where the magic ends."""
         version = self._scalar("I")
         if version not in _VERSIONS:
             raise _damaged(self.path, f"is GGUF version {version}; 2 and 3 are read")

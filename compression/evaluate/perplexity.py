@@ -149,6 +149,7 @@ class _Tokenized:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> _Tokenized:
+        """Hashes all that a tokenizer can depend on: every file but the weights and the plan."""
         digest = hashlib.sha256()
         for name, file in sorted(checkpoint.sidecars().items()):
             digest.update(f"{name}\0{sha256_file(file)}\n".encode())
