@@ -2,6 +2,10 @@
 
 import hashlib
 import math
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -346,3 +350,64 @@ def test_a_layer_that_no_token_reaches_is_named() -> None:
 
     with pytest.raises(CompressionError, match=r"a\.b: no calibration token"):
         _norm("a.b", None, 3)
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+from pressmark.compression.data import DataSet
+from pressmark.compression.progress import NullProgress
+from pressmark.compression.prune.wanda import Wanda
+from pressmark.compression.step import Context, Inputs
+
+def status(key):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(key))
+
+text = DataSet.packaged("wikitext-2-calibration")
+for model in sys.argv[1:]:  # the first one loads libraries and warms caches
+    workdir = Path(model + "-pruned")
+    workdir.mkdir()
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    Wanda(samples=16, length=64).apply(
+        Inputs({"base": Path(model)}, text), Context(workdir, NullProgress())
+    )
+print(status("VmHWM") - before)
+"""
+
+
+@pytest.mark.slow
+def test_memory_is_that_of_two_blocks(tmp_path: Path, bos_tokenizer) -> None:
+    """Five blocks of 98 MiB: above its start a run may take the embeddings and the head, two of
+    the blocks, the hidden states, and 64 MiB to rank and sum in."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    def make(name: str, layers: int, hidden: int) -> str:
+        config = LlamaConfig(
+            vocab_size=512,
+            hidden_size=hidden,
+            intermediate_size=hidden * 11 // 4,
+            num_hidden_layers=layers,
+            num_attention_heads=8,
+            num_key_value_heads=8,
+            max_position_embeddings=128,
+        )
+        LlamaForCausalLM._from_config(config, dtype=torch.bfloat16).save_pretrained(tmp_path / name)
+        bos_tokenizer.save_pretrained(tmp_path / name)
+        return str(tmp_path / name)
+
+    models = [make("small", 1, 256), make("large", 5, 2048)]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, *models],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    finally:
+        shutil.rmtree(tmp_path)
+    block = 2 * (4 * 2048**2 + 3 * 2048 * 5632)
+    embeddings, states = 2 * 2 * 512 * 2048, 2 * 16 * 64 * 2048
+    assert int(done.stdout) * 1024 < embeddings + 2 * block + states + (64 << 20)
