@@ -65,7 +65,7 @@ def _refuse_pickle(name: str, file: Path) -> None:
     if Path(name).suffix.lower() in PICKLE_SUFFIXES or _is_pickle(file):
         raise ModelFileError(
             "is a pickle, and loading a pickle runs whatever code it holds",
-            "use the model's safetensors files and leave this one out",
+            f"use the model's safetensors files and leave this one out: --exclude '{name}'",
             file=name,
         )
 

@@ -5,6 +5,7 @@ Each is a run of one step like any other: recorded, checked, and resumable.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def import_model(
     *,
     license: str | None = None,  # noqa: A002 - the field's word
     revision: str | None = None,
+    exclude: Sequence[str] = (),
     **options: Any,
 ) -> NamedNode:
     """Takes a model into a registry, its bytes unchanged.
@@ -35,6 +37,7 @@ def import_model(
         name: What to call the artifact, and the line that begins with it.
         license: SPDX identifier, where the files do not state one or state it wrongly.
         revision: Branch, tag or commit of a hub id.
+        exclude: Patterns (`fnmatch`) of file names to leave out, such as "*.bin".
         options: For the `Runner`.
 
     Returns:
@@ -43,7 +46,7 @@ def import_model(
     Raises:
         CompressionError: The source is nowhere, damaged or hostile; nothing was recorded.
     """
-    step = Import(source=str(source), revision=revision, license=license)
+    step = Import(source=str(source), revision=revision, license=license, exclude=tuple(exclude))
     return Runner(registry, **options).run(Recipe.single(step, name=name)).artifacts[name]
 
 

@@ -94,6 +94,10 @@ def import_(
     license: Annotated[  # noqa: A002
         str | None, typer.Option(help="SPDX identifier, where the model does not state one.")
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out files of this name, such as '*.bin'. Repeatable."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Import a model, its bytes unchanged, and record where it came from.
@@ -109,6 +113,7 @@ def import_(
         name or default_name(source),
         license=license,
         revision=revision,
+        exclude=exclude or (),
         progress=RichProgress(),
     )
     found = views.view(registry, artifact)
@@ -178,12 +183,22 @@ def evaluate(
             autocompletion=complete_artifact,
         ),
     ] = None,
+    window: Annotated[
+        int | None, typer.Option(help="Tokens of context and target together. Default: 512.")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option(help="Tokens from window to window. Default: no overlap.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Only so many tokens of the text. Default: all.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure an artifact's perplexity, and record it.
 
     Example: pressmark eval int8 --parent gemma-3-270m
     """
+    from pressmark.compression.evaluate.perplexity import Perplexity
     from pressmark.compression.one_step import evaluate as measure
     from pressmark.compression.recipe import DataSource
 
@@ -199,7 +214,9 @@ def evaluate(
     source = DataSource(
         packaged=None if is_file else data, path=data if is_file else None, license=license
     )
-    result = measure(registry, base, source, parent=compared, progress=RichProgress())
+    given = {"window": window, "stride": stride, "max_tokens": max_tokens}
+    step = Perplexity.model_validate({k: v for k, v in given.items() if v is not None})
+    result = measure(registry, base, source, parent=compared, step=step, progress=RichProgress())
     print_run(result, json=json)
 
 
