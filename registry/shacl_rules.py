@@ -386,11 +386,11 @@ def _is_in(left: Value, members: frozenset[NamedNode]) -> Value:
 def _compared(compare: Callable[[Any, Any], object], left: Value, right: Value) -> Value:
     def value(binding: Binding, graph: Graph) -> object:
         one, other = _comparable(left(binding, graph)), _comparable(right(binding, graph))
-        if "term" in (one[0], other[0]) and compare is not operator.gt:
-            return compare(one, other)
-        if one[0] != other[0] or one[0] == "term":
-            raise TypeError("values that are not compared")
-        return compare(one[1], other[1])
+        if one[0] == other[0] != "term":
+            return compare(one[1], other[1])
+        if compare is operator.gt:
+            raise TypeError("values that are in no order")
+        return compare(one, other)
 
     return value
 

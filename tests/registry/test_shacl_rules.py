@@ -29,6 +29,7 @@ QUERIES = [
     "{ $this pm:tag ?value . FILTER(NOT EXISTS { ?x pm:tag $this } || ?value = pm:Run) }",
     "{ $this pm:tag ?value . $this pm:tag* ?value . ?value pm:tag* $this }",
     "{ ?value pm:tag $this }",
+    "{ $this pm:tag ?value ; pm:seed ?x . FILTER(?value != ?x) }",
     "{ { SELECT $this (COUNT(?x) AS ?n) (COUNT(DISTINCT ?y) AS ?m) (SUM(?y) AS ?s) WHERE "
     "{ $this pm:tag ?x ; pm:seed ?y } GROUP BY $this } $this pm:seed ?value . "
     "FILTER(?n = ?value || ?m = ?value || ?s != ?value) }",

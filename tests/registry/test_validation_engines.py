@@ -8,7 +8,7 @@ import rdflib
 from pyoxigraph import Literal, NamedNode, Quad, Store
 
 from pressmark.ontology import SHAPES_VERSION, shapes
-from pressmark.ontology.terms import PM, PROV, RDF, XSD
+from pressmark.ontology.terms import DCAT, PM, PROV, RDF, XSD
 from pressmark.registry.errors import RecordRefusedError, Violation
 from pressmark.registry.neighbourhood import JOURNAL_GRAPH
 from pressmark.registry.record import Record, canonical_nquads
@@ -152,6 +152,21 @@ def test_a_model_that_is_used_and_then_retired_earlier_is_found_by_an_audit(
     chain.step(run, "prune/wanda", chain.base)
     shapes_ = {violation.shape for violation in audit(chain.store(), engine)}
     assert shapes_ == {"usesWhatIsNotRetired", "retiresAfterItsUses"}
+
+
+@pytest.mark.parametrize("wrong", [Literal("x"), Literal(True), Literal(1.5), Literal(-1)])
+@pytest.mark.parametrize("said", [PM.fileCount, DCAT.byteSize])
+def test_engines_agree_on_sums_of_what_is_no_number(chain, said, wrong: Literal) -> None:
+    store = chain.store()
+    (content,) = (
+        quad.object for quad in store.quads_for_pattern(chain.pruned, PM.hasContent, None)
+    )
+    (quad,) = store.quads_for_pattern(content, said, None)
+    store.remove(quad)
+    store.add(Quad(content, said, wrong, quad.graph_name))
+    found = {v.shape for v in compiled_shapes(SHAPES_VERSION).check(list(store), [content])}
+    assert found == {v.shape for v in reference_shapes(SHAPES_VERSION).check(store, [content])}
+    assert "contentsAddUp" in found
 
 
 def test_an_audit_names_a_changed_triple(chain) -> None:
