@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from pyoxigraph import BlankNode, Literal, NamedNode, Quad
 
-from pressmark.ontology import SHAPES_VERSION, shapes_versions
+from pressmark.ontology import shapes_versions
 from pressmark.ontology.terms import PM, PPLAN, PROV, RDF, XSD
 from pressmark.registry.descriptions import description_digest
 from pressmark.registry.errors import Violation
@@ -78,19 +78,22 @@ _FORMS: Final[Mapping[NamedNode, re.Pattern[str]]] = {
 """The forms of each datatype that are kept: no NaN, no other zone than UTC, no 19-digit integer."""
 
 
-def check_structure(bundle: NamedNode, graphs: Graphs, graph: GraphReader) -> Iterator[Violation]:
+def check_structure(
+    bundle: NamedNode, graphs: Graphs, graph: GraphReader, version: str
+) -> Iterator[Violation]:
     """Check the graphs of one record against everything that shapes cannot see.
 
     Args:
         bundle: The record's bundle.
         graphs: The statements by named graph; descriptions that were checked may be left out.
         graph: The store without the record.
+        version: The version of the shapes to judge by.
     """
     for name, content in graphs.items():
-        yield from check_statements(content)
+        yield from check_statements(content, version)
         if name != bundle:
-            yield from check_description(name, content)
-    yield from check_bundle(bundle, graphs.get(bundle, []))
+            yield from check_description(name, content, version)
+    yield from check_bundle(bundle, graphs.get(bundle, []), version)
     yield from _check_subjects_are_new(bundle, graphs.get(bundle, []), graph)
 
 
@@ -126,13 +129,13 @@ def by_graph(quads: Iterable[Quad]) -> dict[NamedNode, list[Statement]]:
     return dict(graphs)
 
 
-def check_statements(statements: Iterable[Statement]) -> Iterator[Violation]:
+def check_statements(statements: Iterable[Statement], version: str) -> Iterator[Violation]:
     """Check each statement alone: no blank nodes, plain literals, nodes and times in their places.
 
     pySHACL 0.40 raises where an Oxigraph store holds a literal in place of an instance of a class,
     and compares what is no time in its own ways, so that both are found here.
     """
-    links, times = linking_properties(SHAPES_VERSION), time_properties(SHAPES_VERSION)
+    links, times = linking_properties(version), time_properties(version)
     for statement in statements:
         subject, predicate, value = statement
         if isinstance(subject, BlankNode) or isinstance(value, BlankNode):
@@ -174,7 +177,9 @@ def _is_well_formed(text: str, datatype: NamedNode) -> bool:
         return False
 
 
-def check_bundle(bundle: NamedNode, statements: list[Statement]) -> Iterator[Violation]:
+def check_bundle(
+    bundle: NamedNode, statements: list[Statement], version: str
+) -> Iterator[Violation]:
     """Check the graph of a bundle: it names itself, mints its subjects, keeps its parts inside."""
     stated = {subject for subject, _, _ in statements}
     if (bundle, RDF.type, PM.Record) not in statements:
@@ -188,16 +193,18 @@ def check_bundle(bundle: NamedNode, statements: list[Statement]) -> Iterator[Vio
                 "mintsItsSubjects",
                 "A record speaks only of nodes that it mints: <urn:uuid:...>.",
             )
-    yield from _check_graph(statements, stated)
+    yield from _check_graph(statements, stated, version)
     for _, predicate, value in statements:
         if predicate == PM.shapesVersion and isinstance(value, Literal):
             yield from _check_version(bundle, value.value)
 
 
-def _check_graph(statements: list[Statement], stated: Collection[object]) -> Iterator[Violation]:
+def _check_graph(
+    statements: list[Statement], stated: Collection[object], version: str
+) -> Iterator[Violation]:
     yield from _check_local(statements, stated)
     yield from _check_parts(statements, stated)
-    kinds = targeted_classes(SHAPES_VERSION)
+    kinds = targeted_classes(version)
     typed = {s for s, predicate, value in statements if predicate == RDF.type and value in kinds}
     for node in set(stated) - typed:
         yield _violation(
@@ -255,7 +262,9 @@ def _check_version(bundle: NamedNode, version: str) -> Iterator[Violation]:
         )
 
 
-def check_description(name: NamedNode, statements: list[Statement]) -> Iterator[Violation]:
+def check_description(
+    name: NamedNode, statements: list[Statement], version: str
+) -> Iterator[Violation]:
     """Check the graph of a shared description: its name is the digest of what it says."""
     if not is_ni_iri(name):
         yield _violation(
@@ -275,7 +284,7 @@ def check_description(name: NamedNode, statements: list[Statement]) -> Iterator[
             "namedByItsDigest",
             f"The statements of the description hash to {ni_iri(digest)}: they were changed.",
         )
-    yield from _check_graph(statements, stated)
+    yield from _check_graph(statements, stated, version)
 
 
 def _check_subjects_are_new(

@@ -8,16 +8,17 @@ Law, held by a property test on random histories: a record that was accepted one
 store that a full `audit` accepts, and a record that is refused would make the audit fail.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import Final, TypeAlias
 
 from pyoxigraph import Literal, NamedNode, Quad, Store
 
-from pressmark.ontology import SHAPES_VERSION
+from pressmark.ontology import SHAPES_VERSION, shapes_versions
 from pressmark.ontology.terms import PM
 from pressmark.registry.errors import Violation
-from pressmark.registry.ids import is_ni_iri
+from pressmark.registry.ids import base_iri, is_ni_iri
 from pressmark.registry.neighbourhood import (
     JOURNAL_GRAPH,
     GraphReader,
@@ -103,11 +104,11 @@ class Validator:
 
     def _violations(self, record: Record, graph: GraphReader) -> list[Violation]:
         quads = list(record.quads())
-        version = self._version or _declared_version(quads)
         graphs = by_graph(quads)
+        version = self._version or _declared_version(record.bundle, graphs)
         fresh = self._unseen(graphs, version)
         structural = list(check_bytes(record, quads))
-        structural += check_structure(record.bundle, fresh, graph)
+        structural += check_structure(record.bundle, fresh, graph, version)
         if structural:
             return structural
         around = neighbours(chain.from_iterable(graphs.values()), graph)
@@ -137,42 +138,62 @@ class Validator:
 
 
 def audit(
-    store: Store, engine: str = "pyshacl", shapes_version: str = SHAPES_VERSION
+    store: Store, engine: str = "pyshacl", shapes_version: str | None = None
 ) -> tuple[Violation, ...]:
     """Validate a whole store at once, without trusting anything that was validated before.
 
     Args:
         store: The store; what the journal adds to it is left out.
         engine: "pyshacl", the reference, or "compiled".
-        shapes_version: The version of the shapes to judge by.
+        shapes_version: The version of the shapes to judge by; by default each bundle is judged by
+            the one that it declares, and a description by those of the bundles that name it.
 
     Returns:
         Everything that is wrong, sorted; empty where the store conforms.
     """
     quads = [quad for quad in store if quad.graph_name != JOURNAL_GRAPH]
-    structural = tuple(sorted(set(_check_all_graphs(quads))))
-    if structural:
-        return structural
-    focus = {quad.subject for quad in quads if isinstance(quad.subject, NamedNode)}
-    return tuple(sorted(set(_engine(engine)(quads, focus, shapes_version))))
+    graphs = by_graph(quads)
+    parts = {shapes_version: graphs} if shapes_version else _by_version(graphs)
+    found = [*check_graph_names(quads), *_check_closed_subjects(graphs)]
+    for version, content in parts.items():
+        found += _check_all_graphs(content, version)
+    for version, content in parts.items() if not found else ():
+        found += _engine(engine)(quads, _subjects(content), version)
+    return tuple(sorted(set(found)))
 
 
-def _declared_version(quads: Iterable[Quad]) -> str:
-    for quad in quads:
-        if quad.predicate == PM.shapesVersion and isinstance(quad.object, Literal):
-            return quad.object.value
+def _declared_version(bundle: NamedNode, graphs: Graphs) -> str:
+    """Give the version that a bundle declares; what is unknown, `check_bundle` finds."""
+    for subject, predicate, value in graphs.get(bundle, ()):
+        if subject == bundle and predicate == PM.shapesVersion and isinstance(value, Literal):
+            return value.value if value.value in shapes_versions() else SHAPES_VERSION
     return SHAPES_VERSION
 
 
-def _check_all_graphs(quads: list[Quad]) -> Iterator[Violation]:
-    yield from check_graph_names(quads)
+def _by_version(graphs: Graphs) -> dict[str, Graphs]:
+    """Sort graphs by the version that judges them; a description may be judged by several."""
+    parts: defaultdict[str, dict[NamedNode, list[Statement]]] = defaultdict(dict)
+    rest = set(graphs)
+    for bundle in (name for name in graphs if not is_ni_iri(name)):
+        part = parts[_declared_version(bundle, graphs)]
+        named = {base_iri(value) for _, _, value in graphs[bundle] if isinstance(value, NamedNode)}
+        for name in {bundle, *filter(is_ni_iri, named)} & graphs.keys():
+            part[name] = graphs[name]
+        rest -= part.keys()
+    parts[SHAPES_VERSION].update((name, graphs[name]) for name in rest)
+    return dict(parts)
+
+
+def _check_all_graphs(graphs: Graphs, version: str) -> Iterator[Violation]:
+    for name, content in graphs.items():
+        yield from check_statements(content, version)
+        check = check_bundle if name.value.startswith("urn:uuid:") else check_description
+        yield from check(name, content, version)
+
+
+def _check_closed_subjects(graphs: Graphs) -> Iterator[Violation]:
     home: dict[object, NamedNode] = {}
-    for name, content in by_graph(quads).items():
-        yield from check_statements(content)
-        if name.value.startswith("urn:uuid:"):
-            yield from check_bundle(name, content)
-        else:
-            yield from check_description(name, content)
+    for name, content in graphs.items():
         for subject in {subject for subject, _, _ in content}:
             if home.setdefault(subject, name) != name:
                 message = f"The graphs {home[subject].value} and {name.value} both speak of it."
