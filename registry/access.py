@@ -14,12 +14,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from pyoxigraph import NamedNode, Quad, RdfFormat, parse, serialize
+from pyoxigraph import NamedNode, Quad, RdfFormat, parse
 
 from pressmark.registry.errors import (
     StoreDamagedError,
@@ -29,6 +29,7 @@ from pressmark.registry.errors import (
 )
 from pressmark.registry.faults import FaultPoint, reached
 from pressmark.registry.graph import EmbeddedGraph, GraphReader, GraphStore, is_full
+from pressmark.registry.ids import is_ni_iri
 from pressmark.registry.index import View, indexed_entries, journal_quads, open_index
 from pressmark.registry.journal import Entry, Journal
 from pressmark.registry.locking import Holder, WriteLock
@@ -41,9 +42,6 @@ _BULK_ENTRIES: Final = 500
 #: A session spends at most this share of its time on publishing snapshots: after a commit it waits
 #: until that is kept. A snapshot takes some 20 milliseconds, so readers are half a second behind.
 _PUBLISHING_SHARE: Final = 0.05
-
-
-_SHARED: Final = b"ni:///"
 
 
 class GraphAccess:
@@ -79,7 +77,7 @@ class GraphAccess:
         self._live: GraphStore | None = None
         self._indexed = 0  # how many journal entries the live graph holds
         self._closed: ClosedSubjects | None = None
-        self._described: set[bytes] = set()  # shared descriptions that the live graph has
+        self._described: set[object] = set()  # shared descriptions that the live graph has
         self._view: View | None = None
         self._published_at, self._published_in = 0.0, 0.0
         self._timer: threading.Timer | None = None
@@ -156,7 +154,7 @@ class GraphAccess:
             self._closed = ClosedSubjects(graph)
         return self._closed
 
-    def extend(self, nquads: bytes, bundle: NamedNode, entry: Entry) -> None:
+    def extend(self, quads: Sequence[Quad], bundle: NamedNode, entry: Entry) -> None:
         """Adds an acknowledged bundle. If that fails, opens the graph again and catches up.
 
         Raises:
@@ -165,29 +163,22 @@ class GraphAccess:
         assert self._live is not None
         reached(FaultPoint.BEFORE_GRAPH)
         try:
-            self._live.extend(_with_journal(self._unknown(nquads, self._live), bundle, entry))
+            new = self._unknown(quads, self._live)
+            self._live.extend(new + journal_quads(bundle, entry))
             self._indexed = entry.sequence
         except (OSError, StoreError):
             self._try_again(entry)
         reached(FaultPoint.AFTER_GRAPH)
 
-    def _unknown(self, nquads: bytes, graph: GraphReader) -> bytes:
+    def _unknown(self, quads: Sequence[Quad], graph: GraphReader) -> list[Quad]:
         """Leaves out the shared descriptions that the graph has: adding them changes nothing.
 
         Much of a step's record describes its machine, engine and recipe, the same each time.
         """
-        kept = []
-        new: dict[bytes, bool] = {}
-        for line in nquads.splitlines(keepends=True):
-            name = line[line.rindex(b"<") + 1 : line.rindex(b">")]
-            if name in self._described:
-                continue
-            if name.startswith(_SHARED) and name not in new:
-                new[name] = next(graph.quads(NamedNode(name.decode())), None) is None
-            if new.get(name, True):
-                kept.append(line)
-        self._described.update(name for name, is_new in new.items() if not is_new)
-        return b"".join(kept)
+        for name in {quad.graph_name for quad in quads} - self._described:
+            if isinstance(name, NamedNode) and is_ni_iri(name) and any(graph.quads(name)):
+                self._described.add(name)
+        return [quad for quad in quads if quad.graph_name not in self._described]
 
     def _try_again(self, entry: Entry) -> None:
         # After a failed write Oxigraph's handle fails for ever, even when there is space again.
@@ -268,18 +259,13 @@ class GraphAccess:
 
     def _add(self, entry: Entry, graph: GraphStore) -> None:
         nquads = self._read_bundle(entry)
-        bundle = bundle_iri(nquads)
-        _expect_nothing_of(bundle, entry, graph)
-        graph.extend(_with_journal(nquads, bundle, entry))
+        _expect_nothing_of(bundle_iri(nquads), entry, graph)
+        graph.extend(_indexable(nquads, entry))
 
     def _all_quads(self, first: int, progress: Progress = SILENT) -> Iterator[Quad]:
         total = len(self._journal) - first + 1
         for entry in progress.track(self._journal.entries(first), total, "indexing"):
-            yield from parse(self._indexable(entry), format=RdfFormat.N_QUADS)
-
-    def _indexable(self, entry: Entry) -> bytes:
-        nquads = self._read_bundle(entry)
-        return _with_journal(nquads, bundle_iri(nquads), entry)
+            yield from _indexable(self._read_bundle(entry), entry)
 
     # ---------------------------------------------------------------------- snapshots
 
@@ -413,5 +399,6 @@ def _expect_nothing_of(bundle: NamedNode, entry: Entry, graph: GraphReader) -> N
         )
 
 
-def _with_journal(nquads: bytes, bundle: NamedNode, entry: Entry) -> bytes:
-    return nquads + (serialize(journal_quads(bundle, entry), format=RdfFormat.N_QUADS) or b"")
+def _indexable(nquads: bytes, entry: Entry) -> list[Quad]:
+    quads = list(parse(nquads, format=RdfFormat.N_QUADS))
+    return quads + journal_quads(bundle_iri(nquads), entry)

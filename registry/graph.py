@@ -27,7 +27,6 @@ from pyoxigraph import (
     RdfFormat,
     Store,
     Triple,
-    parse,
 )
 
 from pressmark.registry.errors import InvalidInputError, StoreDamagedError, StoreLockedError
@@ -95,8 +94,8 @@ class GraphReader(Protocol):
 class GraphStore(GraphReader, Protocol):
     """A graph that is open for writing."""
 
-    def extend(self, nquads: bytes) -> None:
-        """Adds N-Quads: all of them, or none if this fails."""
+    def extend(self, quads: Iterable[Quad]) -> None:
+        """Adds quads: all of them, or none if this fails."""
 
     def bulk_extend(self, quads: Iterable[Quad]) -> None:
         """Adds very many quads without holding them in memory."""
@@ -219,10 +218,10 @@ class EmbeddedGraph:
             for name in names:
                 yield from self.store.quads_for_pattern(None, None, None, name)
 
-    def extend(self, nquads: bytes) -> None:
-        """Adds N-Quads in one transaction."""
+    def extend(self, quads: Iterable[Quad]) -> None:
+        """Adds quads in one transaction."""
         with _failures_named(self.path):
-            self.store.extend(parse(nquads, format=RdfFormat.N_QUADS))
+            self.store.extend(quads)
 
     def bulk_extend(self, quads: Iterable[Quad]) -> None:
         """Adds very many quads without holding them in memory, all or none."""

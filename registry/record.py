@@ -69,9 +69,18 @@ class Record:
         """SHA-256 of the canonical N-Quads: the digest by which the journal knows the bundle."""
         return hashlib.sha256(self.nquads).hexdigest()
 
+    @cached_property
+    def statements(self) -> tuple[Quad, ...]:
+        """The statements in the order of the bytes; they are parsed once.
+
+        Raises:
+            SyntaxError: The bytes are no N-Quads.
+        """
+        return tuple(parse(self.nquads, format=RdfFormat.N_QUADS))
+
     def quads(self) -> Iterator[Quad]:
-        """Parse the statements."""
-        return parse(self.nquads, format=RdfFormat.N_QUADS)
+        """Give the statements."""
+        return iter(self.statements)
 
 
 def canonical_nquads(quads: Iterable[Quad]) -> bytes:

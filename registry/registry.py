@@ -377,7 +377,7 @@ class Registry:
         reached(FaultPoint.BEFORE_JOURNAL)
         entry = self.journal.append(record.digest)
         reached(FaultPoint.AFTER_JOURNAL)
-        self._access.extend(record.nquads, record.bundle, entry)
+        self._access.extend(record.statements, record.bundle, entry)
         self._access.publish_soon()
         return _receipt(entry)
 

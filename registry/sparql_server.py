@@ -92,9 +92,9 @@ class SparqlServerGraph:
         for row in self._rows("strays"):
             yield Quad(row["subject"], row["predicate"], row["object"])  # type: ignore[arg-type]
 
-    def extend(self, nquads: bytes) -> None:
-        """Adds N-Quads in one update request."""
-        self._update(_insert_data(parse(nquads, format=RdfFormat.N_QUADS)))
+    def extend(self, quads: Iterable[Quad]) -> None:
+        """Adds quads in one update request."""
+        self._update(_insert_data(quads))
 
     def bulk_extend(self, quads: Iterable[Quad]) -> None:
         """Adds very many quads, in order, in requests of a bounded size."""

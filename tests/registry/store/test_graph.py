@@ -98,6 +98,10 @@ def server_url(handler: type[SparqlHandler]) -> Iterator[str]:
         thread.join()
 
 
+def quads(nquads: bytes) -> Iterator[Quad]:
+    return parse(nquads, format=RdfFormat.N_QUADS)
+
+
 @pytest.fixture(params=["embedded", "server"])
 def graph(request: pytest.FixtureRequest, tmp_path: Path) -> GraphStore:
     if request.param == "embedded":
@@ -107,7 +111,7 @@ def graph(request: pytest.FixtureRequest, tmp_path: Path) -> GraphStore:
 
 @pytest.fixture
 def filled(graph: GraphStore) -> GraphStore:
-    graph.extend(DATA)
+    graph.extend(quads(DATA))
     return graph
 
 
@@ -128,7 +132,7 @@ def test_both_stores_answer_in_the_formats_of_the_w3c(filled: GraphStore) -> Non
 
 
 def test_both_stores_hold_what_they_were_given(filled: GraphStore) -> None:
-    expected = set(parse(DATA, format=RdfFormat.N_QUADS))
+    expected = set(quads(DATA))
     assert {quad for name in filled.graphs() for quad in filled.quads(name)} == expected
     assert set(filled.graphs()) == {G, H}
     assert set(filled.match(subject=B)) == {quad for quad in expected if quad.subject == B}
@@ -164,7 +168,7 @@ def test_truth_values_and_triples_are_answers_too(filled: GraphStore) -> None:
 def test_literals_keep_their_form(filled: GraphStore) -> None:
     answer = filled.query("SELECT ?y WHERE { ?x <urn:test:q> ?y }")
     assert isinstance(answer, list)
-    expected = {q.object for q in parse(DATA, format=RdfFormat.N_QUADS) if q.predicate == Q}
+    expected = {q.object for q in quads(DATA) if q.predicate == Q}
     assert {row["y"] for row in answer} == expected  # type: ignore[call-overload]
 
 
@@ -176,7 +180,7 @@ def test_bad_queries_are_refused(filled: GraphStore, text: str) -> None:
 
 def test_bad_data_is_refused_as_a_whole(graph: GraphStore) -> None:
     with pytest.raises(SyntaxError):
-        graph.extend(DATA + b"nonsense")
+        graph.extend(quads(DATA + b"nonsense"))
     assert list(graph.graphs()) == []
 
 
@@ -207,19 +211,19 @@ def test_a_folder_is_open_once(tmp_path: Path) -> None:
 
 def test_copies_are_read_by_many_and_never_change(tmp_path: Path) -> None:
     graph = EmbeddedGraph(tmp_path / "graph")
-    graph.extend(DATA)
+    graph.extend(quads(DATA))
     graph.copy_to(tmp_path / "copy")
-    graph.extend(b"<urn:test:c> <urn:test:p> <urn:test:a> <urn:test:new> .")
+    graph.extend([Quad(C, P, A, NamedNode("urn:test:new"))])
     readers = [EmbeddedGraph(tmp_path / "copy", read_only=True) for _ in range(3)]
     for reader in readers:
         assert set(reader.graphs()) == {G, H}
         with pytest.raises(StoreError, match="read-write"):
-            reader.extend(DATA)
+            reader.extend(quads(DATA))
 
 
 def test_a_folder_that_oxigraph_cannot_read_is_damage(tmp_path: Path) -> None:
     graph = EmbeddedGraph(tmp_path / "graph")
-    graph.extend(DATA)
+    graph.extend(quads(DATA))
     graph.close()
     (tmp_path / "graph" / "CURRENT").write_text("nonsense")
     with pytest.raises(StoreDamagedError, match="pressmark reindex"):
@@ -230,7 +234,7 @@ def test_a_server_that_fails_is_named(server_url: str, handler: type[SparqlHandl
     graph = SparqlServerGraph(server_url)
     handler.failing = True
     with pytest.raises(StoreError, match="answered 500: out of order"):
-        graph.extend(DATA)
+        graph.extend(quads(DATA))
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
