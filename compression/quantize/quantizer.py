@@ -166,11 +166,6 @@ def quantize(weight: Tensor, grid: Grid, *, name: str = "the weight") -> Quantiz
     )
 
 
-def quantize_on(weight: Tensor, on: Quantized) -> Tensor:
-    """The codes, uint8 [rows, columns], of a weight on an existing matrix's scales and zeros."""
-    return _codes(_grouped(weight.float(), on.grid), on.scales, on.zero_codes(), on.grid)
-
-
 def dequantize(quantized: Quantized, dtype: torch.dtype = torch.float32) -> Tensor:
     """The weights that the codes stand for, [rows, columns]; computed in float32, rounded once.
 
