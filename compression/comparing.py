@@ -1,13 +1,39 @@
-"""Where two files begin to differ, named as precisely as the format allows."""
+"""Whether files and tensors are the same bit for bit, and where two files begin to differ."""
 
 from __future__ import annotations
 
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import torch
+from torch import Tensor
 
 from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.layout import Header, read_header
 
+if TYPE_CHECKING:
+    from pressmark.compression.checkpoint import Checkpoint
+
 _BLOCK: Final = 1 << 20
+_INTEGERS: Final = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def bits(tensor: Tensor) -> Tensor:
+    """The same memory as integers, so that 0.0 and -0.0 differ and NaN equals itself."""
+    return tensor.view(_INTEGERS[tensor.dtype.itemsize])
+
+
+def same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal in type, shape and every bit."""
+    alike = one.dtype == other.dtype and one.shape == other.shape
+    return alike and torch.equal(bits(one), bits(other))
+
+
+def changed_sidecars(parent: Checkpoint, child: Checkpoint) -> list[str]:
+    """The files besides weights that are not the parent's byte for byte, by name."""
+    old, new = parent.sidecars(), child.sidecars()
+    differing = sorted(old.keys() ^ new.keys())
+    both = sorted(old.keys() & new.keys())
+    return differing + [n for n in both if old[n].read_bytes() != new[n].read_bytes()]
 
 
 def first_difference(old: BinaryIO, new: BinaryIO) -> str:

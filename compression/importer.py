@@ -38,6 +38,7 @@ from pressmark.compression.step import (
 )
 from pressmark.compression.tensors import SCANNING
 from pressmark.ontology.terms import PM
+from pressmark.registry.ids import sha256_file
 
 HUB_PATTERNS: Final = (
     *("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"),
@@ -290,7 +291,7 @@ def _valid(folder: Path, progress: Progress) -> Claim:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.stat().st_size == other.stat().st_size and _sha256(one) == _sha256(other)
+    return one.stat().st_size == other.stat().st_size and sha256_file(one) == sha256_file(other)
 
 
 def _require_published_digest(file: Path, name: str) -> None:
@@ -299,7 +300,7 @@ def _require_published_digest(file: Path, name: str) -> None:
         return
     published = file.name
     if re.fullmatch(r"[0-9a-f]{64}", published):
-        digest = _sha256(file)
+        digest = sha256_file(file)
     elif re.fullmatch(r"[0-9a-f]{40}", published):
         data = file.read_bytes()
         digest = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
@@ -311,8 +312,3 @@ def _require_published_digest(file: Path, name: str) -> None:
             "the download is damaged; delete it from the hub cache and fetch it again",
             file=name,
         )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

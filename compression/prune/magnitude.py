@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from pressmark.compression.checkpoint import Checkpoint, CheckpointWriter
-from pressmark.compression.prune.pruning import Pruning, Tally, bits, zero_lowest
+from pressmark.compression.comparing import same_bits
+from pressmark.compression.prune.pruning import Pruning, Tally, zero_lowest
 from pressmark.compression.step import Claim, Context, Evidence, Inputs, Output, Produced
 
 
@@ -42,6 +42,6 @@ class Magnitude(Pruning):
         for name in self.targets(base):
             expected = base.tensors.read(name)
             expected.masked_fill_(self.target.mask(expected.float().abs()), 0)
-            if not torch.equal(bits(expected), bits(child.tensors.read(name))):
+            if not same_bits(expected, child.tensors.read(name)):
                 return name
         return ""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pressmark.compression.blocks import block_linears
 from pressmark.compression.checkpoint import Checkpoint, CheckpointWriter
+from pressmark.compression.comparing import bits, changed_sidecars, same_bits
 from pressmark.compression.errors import CompressionError, ModelFileError
 from pressmark.compression.prune.masks import PATTERNS, Sparsity
 from pressmark.compression.step import (
@@ -190,7 +191,7 @@ class Proof:
             self._fail("same", f"{name} changed shape or dtype")
         elif pruned:
             self._take_pruned(name, old, new)
-        elif torch.equal(bits(old), bits(new)):
+        elif same_bits(old, new):
             self.untouched += 1
         else:
             self._fail("same", f"{name} differs")
@@ -216,7 +217,7 @@ class Proof:
         extra = sorted(set(self.child.tensors) - set(self.parent.tensors))
         if extra:
             self._fail("same", f"{extra[0]} is new")
-        for file in _changed_files(self.parent, self.child):
+        for file in changed_sidecars(self.parent, self.child):
             self._fail("files", file)
         return tuple(
             Claim(text, key not in self.failures, self.failures.get(key, counted))
@@ -231,12 +232,6 @@ class Proof:
         yield "sparse", f"at least {share} is zero", f"{self.zeroed} new zeros"
         yield "same", "every other tensor is its parent's", f"{self.untouched} tensors"
         yield "files", "every other file is its parent's", f"{len(self.parent.sidecars())} files"
-
-
-def bits(tensor: Tensor) -> Tensor:
-    """The same memory as integers, so that 0.0 and -0.0 differ and NaN equals itself."""
-    widths = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-    return tensor.view(widths[tensor.dtype.itemsize])
 
 
 def too_dense(zeros: Tensor, target: Sparsity) -> Tensor:
@@ -255,10 +250,3 @@ def too_dense(zeros: Tensor, target: Sparsity) -> Tensor:
     if zeros.shape[1] % run:
         return torch.ones(zeros.shape[0], dtype=torch.bool)
     return zeros.reshape(len(zeros), -1, run).sum(dim=2) < wanted
-
-
-def _changed_files(parent: Checkpoint, child: Checkpoint) -> list[str]:
-    old, new = parent.sidecars(), child.sidecars()
-    differing = sorted(old.keys() ^ new.keys())
-    both = sorted(old.keys() & new.keys())
-    return differing + [n for n in both if old[n].read_bytes() != new[n].read_bytes()]

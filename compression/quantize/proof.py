@@ -4,10 +4,10 @@ The proof holds for round-to-nearest: codes are derived again and must be equal.
 tensor at a time.
 """
 
-import torch
 from torch import Tensor
 
 from pressmark.compression.checkpoint import Checkpoint
+from pressmark.compression.comparing import changed_sidecars, same_bits
 from pressmark.compression.errors import ModelFileError
 from pressmark.compression.plan import PackedWeight, Quantization
 from pressmark.compression.quantize.packing import (
@@ -96,7 +96,7 @@ class Proof:
     def _take_untouched(self, name: str) -> None:
         if name not in self.child.tensors:
             self._fail("same", f"{name} is missing")
-        elif not _same(self.parent.tensors.read(name), self.child.tensors.read(name)):
+        elif not same_bits(self.parent.tensors.read(name), self.child.tensors.read(name)):
             self._fail("same", f"{name} differs")
         else:
             self.untouched += 1
@@ -123,7 +123,7 @@ class Proof:
             "zeros": (stored.zero_codes(), derived.zero_codes()),
         }
         for part, (one, other) in pairs.items():
-            if not _same(one, other):
+            if not same_bits(one, other):
                 self._fail("codes", f"{name}.{part}{_place(one, other)}")
 
     def _compare_parts(self, name: str, stored: Quantized, packed: PackedWeight) -> None:
@@ -132,7 +132,7 @@ class Proof:
             self._fail("packed", f"{name} is stored {packed.layout}, not {layout}")
             return
         for part, tensor in pack(stored, layout).items():
-            if not _same(tensor, self.child.tensors.read(f"{name}.{part}")):
+            if not same_bits(tensor, self.child.tensors.read(f"{name}.{part}")):
                 self._fail("packed", f"{name}.{part}")
 
     def _compare_values(self, name: str, weight: Tensor, stored: Quantized) -> None:
@@ -154,12 +154,8 @@ class Proof:
             self._fail("same", f"{name} is new")
 
     def _compare_files(self) -> None:
-        old, new = self.parent.sidecars(), self.child.sidecars()
-        for name in sorted(old.keys() ^ new.keys()):
+        for name in changed_sidecars(self.parent, self.child):
             self._fail("files", name)
-        for name in sorted(old.keys() & new.keys()):
-            if old[name].read_bytes() != new[name].read_bytes():
-                self._fail("files", name)
 
 
 def dtype_name(tensor: Tensor) -> str:
@@ -171,14 +167,6 @@ def _words(grid: Grid) -> str:
     kind = "symmetric" if grid.symmetric else "asymmetric"
     groups = f"groups of {grid.group_size}" if grid.group_size else "one scale a row"
     return f"int{grid.bits}, {kind}, {groups}, {grid.scale_dtype} scales"
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    """Equal in type, shape and every bit, so that 0.0 and -0.0 differ and NaN equals itself."""
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    raw = (t.contiguous().reshape(-1).view(torch.uint8) for t in (one, other))
-    return torch.equal(*raw)
 
 
 def _place(one: Tensor, other: Tensor) -> str:
