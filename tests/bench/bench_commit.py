@@ -2,8 +2,9 @@
 
 A record is that of one pruning step: about 125 statements, 24 kB. It is timed in a writing session
 (what a server or a run does), and once more by a fresh handle (what the command line does, beyond
-starting Python): open, lock, commit, publish a snapshot, close. Beside it, in the same run: the
-equivalent in MLflow with its SQLite backend.
+starting Python): open, lock, commit, publish a snapshot, close. Beside it, in the same run: what
+cannot be saved (the disk and Oxigraph, each alone), and the equivalent in MLflow with its SQLite
+backend.
 """
 
 import json
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from filling import fill
@@ -18,6 +20,10 @@ from histories import History
 from machine import CACHE, scratch
 from table import Row, milliseconds, percentile, print_rows
 
+from pressmark.registry.blobs import BlobStore
+from pressmark.registry.graph import EmbeddedGraph
+from pressmark.registry.journal import Journal
+from pressmark.registry.record import Record
 from pressmark.registry.registry import Registry
 from pressmark.registry.validation import Validator
 
@@ -35,14 +41,18 @@ def rows(quick: bool = False) -> Iterator[Row]:
     """One row for each engine and size, the growth between sizes, and the peer."""
     sizes, count = (QUICK_SIZES, QUICK_TIMED) if quick else (SIZES, TIMED)
     medians: dict[str, list[float]] = {engine: [] for engine in AIM_PER_SECOND}
-    for size in sizes:
-        with scratch() as folder:
-            registry, history = filled(Path(folder) / "registry", size)
+    # Folders are removed at the end: ext4 without a journal creates files more slowly for minutes
+    # after many were removed.
+    with ExitStack() as folders:
+        for size in sizes:
+            folder = Path(folders.enter_context(scratch()))
+            registry, history = filled(folder / "registry", size)
             for engine, found in medians.items():
                 seconds = timed(registry, history, engine, count)
                 found.append(percentile(seconds, 0.5))
                 yield from engine_rows(engine, size, seconds)
             yield fresh_row(size, timed_fresh(registry, history))
+        yield from floor_rows(folder, [made.record for made in history.artifacts(count)])
     for engine, found in medians.items():
         growth = found[-1] / found[0]
         label = f"growth of p50 from {sizes[0]:,} to {sizes[-1]:,} artifacts, {engine}"
@@ -101,6 +111,31 @@ def fresh_row(size: int, seconds: list[float]) -> Row:
     """Latency of a commit by a fresh handle; few were made, so the slowest stands for the p99."""
     value = f"p50 {milliseconds(percentile(seconds, 0.5))}, slowest {milliseconds(max(seconds))}"
     return Row(f"one commit by a fresh handle, compiled, {size:,} artifacts stored", value)
+
+
+def floor_rows(folder: Path, records: list[Record]) -> Iterator[Row]:
+    """What a commit cannot do without: the disk and the graph, each alone, for the same records."""
+    blobs, journal = BlobStore(folder / "blobs"), Journal(folder / "journal")
+    graph = EmbeddedGraph(folder / "graph")
+
+    def write(record: Record) -> None:
+        blobs.put_bytes(record.nquads)
+        journal.append(record.digest)
+
+    for label, work in (
+        ("the disk alone: bundle, its name and a journal line, each synced", write),
+        ("Oxigraph alone: the statements of one record", lambda one: graph.extend(one.statements)),
+    ):
+        seconds = []
+        for record in records:
+            began = time.perf_counter()
+            work(record)
+            seconds.append(time.perf_counter() - began)
+        yield Row(
+            label,
+            f"p50 {milliseconds(percentile(seconds, 0.5))}, "
+            f"p99 {milliseconds(percentile(seconds, 0.99))}",
+        )
 
 
 def peer(count: int) -> Row:
