@@ -25,6 +25,8 @@ from pressmark.registry.errors import PressmarkError
 class CompressionError(PressmarkError):
     """Root of the errors of this package."""
 
+    advice = "change the recipe, its inputs or its parameters, and run it again"
+
 
 class RecipeError(CompressionError):
     """A recipe was refused before any work was done.
@@ -73,6 +75,8 @@ class UnknownStepError(RecipeError):
 class DataSetError(CompressionError):
     """A data set is missing, empty, unlicensed or does not have the recorded digest."""
 
+    advice = "name another data set, or correct this one"
+
 
 class ModelFileError(CompressionError):
     """A model folder is damaged, hostile or not supported.
@@ -81,6 +85,8 @@ class ModelFileError(CompressionError):
         file: The file that was refused, as named inside the folder.
         tensor: The tensor the refusal is about, if it is about one.
     """
+
+    advice = "fetch the model's files again, or take another model"
 
     def __init__(
         self,
@@ -101,14 +107,22 @@ class ModelFileError(CompressionError):
 class StepFailedError(CompressionError):
     """A step raised an error; it is recorded as failed and made no artifact."""
 
+    advice = "pressmark ls --runs lists the run; mend the cause and resume it"
+
 
 class StepRefutedError(CompressionError):
     """A step's own check contradicts the bytes that it wrote; recorded as refuted."""
+
+    advice = "the step is wrong: report it, and do not use what it made"
 
 
 class RunAbortedError(CompressionError):
     """The user stopped a run; what was finished is kept and the run can be resumed."""
 
+    advice = "pressmark run --resume RUN goes on"
+
 
 class NotReproducibleError(CompressionError):
     """A record does not say enough, or its inputs are gone, to run the step again."""
+
+    advice = "pressmark show lists what the record says"

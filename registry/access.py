@@ -104,7 +104,7 @@ class GraphAccess:
         self.expect_writable()
         patience = self._wait if wait is None else wait
         if not self._session_mutex.acquire(timeout=patience):
-            raise StoreLockedError(f"Another thread is waiting to write to {self._root}.")
+            raise StoreLockedError(f"another thread is waiting to write to {self._root}")
         try:
             if self._depth == 0:
                 self._begin(url, patience)
@@ -127,9 +127,9 @@ class GraphAccess:
         """
         if not os.access(self._root, os.W_OK):
             raise StoreReadOnlyError(
-                f"The registry {self._root} cannot be written: the permission is missing, "
-                "or the file system is read-only.",
-                "Use an account that may write there, or `pressmark pull` into another registry.",
+                f"the registry {self._root} cannot be written: the permission is missing, "
+                "or the file system is read-only",
+                "use an account that may write there, or `pressmark pull` into another registry",
             )
 
     def live(self) -> GraphStore:
@@ -187,9 +187,9 @@ class GraphAccess:
             self.live()
         except (OSError, StoreError) as error:
             raise StoreError(
-                f"The record is safe as entry {entry.sequence} of the journal, "
+                f"the record is safe as entry {entry.sequence} of the journal, "
                 f"but the graph cannot show it yet: {error}",
-                "Free space if the disk is full. The next command adds it to the graph by itself.",
+                "free space if the disk is full; the next command adds it to the graph by itself",
             ) from error
 
     def rebuild(self, progress: Progress = SILENT) -> None:
@@ -245,10 +245,10 @@ class GraphAccess:
         known = indexed_entries(graph, total)
         if known > total:
             raise StoreDamagedError(
-                f"The graph has entry {known} of the journal {self._journal.path}, "
-                f"which has only {total} lines.",
-                "Restore the journal from a backup (`pressmark restore`). To give up what came "
-                "after its last line instead, run `pressmark reindex`.",
+                f"the graph has entry {known} of the journal {self._journal.path}, "
+                f"which has only {total} lines",
+                "restore the journal from a backup (`pressmark restore`); to give up what came "
+                "after its last line instead, run `pressmark reindex`",
             )
         if total - known >= _BULK_ENTRIES and isinstance(graph, EmbeddedGraph):
             graph.bulk_extend(self._all_quads(known + 1))
@@ -352,7 +352,7 @@ class GraphAccess:
                 self._refresh_view()
             if self._view is None:
                 raise StoreDamagedError(
-                    f"The graph of {self._root} cannot be read.", "Run `pressmark reindex`."
+                    f"the graph of {self._root} cannot be read", "run `pressmark reindex`"
                 )
             return self._view
 
@@ -383,7 +383,7 @@ def bundle_iri(nquads: bytes) -> NamedNode:
         name = quad.graph_name
         if isinstance(name, NamedNode) and name.value.startswith("urn:uuid:"):
             return name
-    raise StoreDamagedError("A bundle's N-Quads have no graph named <urn:uuid:…>.")
+    raise StoreDamagedError("a bundle's N-Quads have no graph named <urn:uuid:…>")
 
 
 def _expect_nothing_of(bundle: NamedNode, entry: Entry, graph: GraphReader) -> None:
@@ -394,8 +394,8 @@ def _expect_nothing_of(bundle: NamedNode, entry: Entry, graph: GraphReader) -> N
             for quad in journal_quads(bundle, entry)
         )
         raise StoreDamagedError(
-            f"The graph holds statements of journal entry {entry.sequence}, but lacks {lost}.",
-            "Run `pressmark reindex`.",
+            f"the graph holds statements of journal entry {entry.sequence}, but lacks {lost}",
+            "run `pressmark reindex`",
         )
 
 

@@ -127,8 +127,8 @@ def restore(source: Path | str, target: Path | str, *, progress: Progress = SILE
     source, target = local_path(source), local_path(target).absolute()
     if target.exists() and not _is_empty(target):
         raise InvalidInputError(
-            f"{target} is not empty; nothing was restored.",
-            "Name a folder that does not exist yet, and move it into place afterwards.",
+            f"{target} is not empty; nothing was restored",
+            "name a folder that does not exist yet, and move it into place afterwards",
         )
     files.make_folder(target.parent)
     staging = target.with_name(f".{target.name}-{secrets.token_hex(4)}.restoring")
@@ -172,7 +172,7 @@ def _refuse_other_registry(target: Path, registry: Registry) -> None:
         if (target / BLOBS_NAME).is_dir() and not (target / CONFIG_NAME).exists():
             return  # the beginning of a backup that was interrupted
         raise InvalidInputError(
-            f"{target} is neither empty nor a backup.", "Name a new folder, or a .tar file."
+            f"{target} is neither empty nor a backup", "name a new folder, or a .tar file"
         ) from None
     known = earlier.entries == 0 or (
         earlier.entries <= registry.journal.refresh()
@@ -180,7 +180,7 @@ def _refuse_other_registry(target: Path, registry: Registry) -> None:
     )
     if not known:
         raise InvalidInputError(
-            f"{target} is the backup of another registry.", "Name a new folder, or a .tar file."
+            f"{target} is the backup of another registry", "name a new folder, or a .tar file"
         )
 
 
@@ -223,7 +223,7 @@ class _Tar:
 @contextmanager
 def _new_tar(target: Path) -> Iterator[_Tar]:
     if target.exists():
-        raise InvalidInputError(f"{target} exists already.", "Name a new file.")
+        raise InvalidInputError(f"{target} exists already", "name a new file")
     files.make_folder(target.absolute().parent)
     with files.PendingFile(target.absolute().parent) as pending:
         with tarfile.open(fileobj=pending.file, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -236,8 +236,8 @@ def _all_keys(blobs: BlobStore, references: References) -> set[str]:
     if missing:
         raise BlobMissingError(
             f"{references.describe(missing[0])}: the bytes {missing[0]} are missing "
-            f"({len(missing)} such files).",
-            "Run pressmark fsck; pull or restore what it names, then back up.",
+            f"({len(missing)} such files)",
+            "run pressmark fsck; pull or restore what it names, then back up",
         )
     keys = set[str]().union(*keys_of(blobs, references.named()).values())
     return {key for key in keys if blobs.storage.size(key) is not None}
@@ -270,8 +270,8 @@ def _copy_blob(blobs: BlobStore, key: str, sink: _Sink) -> int:
         sink.copy(name, cast(BinaryIO, hashed), size)
     if key.startswith(OBJECTS) and hashed.hash.hexdigest() != digest_of(key):
         raise BlobDamagedError(
-            f"The blob {digest_of(key)} is damaged; the backup is not complete.",
-            "Run pressmark fsck to see what it belongs to.",
+            f"the blob {digest_of(key)} is damaged; the backup is not complete",
+            "run pressmark fsck to see what it belongs to",
         )
     return size
 
@@ -287,8 +287,8 @@ def _staged(source: Path, staging: Path, progress: Progress) -> Backup:
     manifest = staging / MANIFEST_NAME
     if not manifest.exists():
         raise NotFoundError(
-            f"There is no complete backup in {source}: it has no {MANIFEST_NAME}.",
-            "The backup was interrupted, or this is something else; name another one.",
+            f"there is no complete backup in {source}: it has no {MANIFEST_NAME}",
+            "the backup was interrupted, or this is something else; name another one",
         )
     made = _manifest(manifest.read_bytes(), source)
     manifest.unlink()
@@ -305,8 +305,8 @@ def _unpack(members: Iterator[tuple[str, BinaryIO]], source: Path, staging: Path
         for name, stream in members:
             if not _MEMBER.fullmatch(name):
                 raise InvalidInputError(
-                    f"{source} holds {name!r}, which is no part of a backup; nothing was restored.",
-                    "Restore only what pressmark backup has written.",
+                    f"{source} holds {name!r}, which is no part of a backup; nothing was restored",
+                    "restore only what pressmark backup has written",
                 )
             target = staging / name
             with files.PendingFile(staging) as pending:
@@ -344,7 +344,7 @@ def _members(source: Path) -> Iterator[tuple[str, BinaryIO]]:
                 if member.isreg():
                     yield member.name, cast(BinaryIO, archive.extractfile(member))
     except FileNotFoundError:
-        raise NotFoundError(f"There is no backup at {source}.") from None
+        raise NotFoundError(f"there is no backup at {source}") from None
 
 
 def _verify(staging: Path, made: Backup, source: Path, progress: Progress) -> None:
@@ -352,8 +352,8 @@ def _verify(staging: Path, made: Backup, source: Path, progress: Progress) -> No
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise StoreDamagedError(
-            f"The backup {source} is damaged; nothing was restored:\n{listed}",
-            "Restore another backup, or pull the artifacts from another registry.",
+            f"the backup {source} is damaged; nothing was restored:\n{listed}",
+            "restore another backup, or pull the artifacts from another registry",
         )
 
 
@@ -384,8 +384,8 @@ def _manifest(data: bytes, where: Path) -> Backup:
         raise StoreDamagedError(f"{where / MANIFEST_NAME} is malformed: {error}") from error
     if found.format != _FORMAT:
         raise InvalidInputError(
-            f"{where} has format {found.format}; this release reads format {_FORMAT}.",
-            "Run `pip install --upgrade pressmark`.",
+            f"{where} has format {found.format}; this release reads format {_FORMAT}",
+            "run `pip install --upgrade pressmark`",
         )
     return found
 

@@ -59,7 +59,7 @@ from pressmark.registry.storage import (
     reserve,
 )
 
-_HEAL: Final = "Run pressmark fsck --repair, then pressmark pull or restore to get the bytes back."
+_HEAL: Final = "run pressmark fsck --repair, then pressmark pull or restore to get the bytes back"
 
 
 @dataclass(frozen=True, order=True)
@@ -468,18 +468,18 @@ class BlobStore:
     def _layout(self, digest: str) -> Layout:
         layout = self.layout(digest)
         if layout is None:
-            raise BlobMissingError(f"The blob {digest} is not in {self.url}.", _HEAL)
+            raise BlobMissingError(f"the blob {digest} is not in {self.url}", _HEAL)
         return layout
 
     def _damaged(self, digest: str) -> BlobDamagedError:
         damages = "\n".join(f"  - {damage}" for damage in self._locate(digest))
-        return BlobDamagedError(f"The blob {digest} in {self.url} is damaged:\n{damages}", _HEAL)
+        return BlobDamagedError(f"the blob {digest} in {self.url} is damaged:\n{damages}", _HEAL)
 
 
 def _regular_size(path: Path) -> int:
     status = path.stat()  # before opening: that would wait for ever on a named pipe
     if not stat.S_ISREG(status.st_mode):
-        raise InvalidInputError(f"{path} is not a regular file.", "Only files can be stored.")
+        raise InvalidInputError(f"{path} is not a regular file", "only files can be stored")
     return status.st_size
 
 

@@ -63,17 +63,17 @@ class Config:
             config = cls(**values)
         except NotADirectoryError:
             raise NotFoundError(
-                f"There is no registry in {root}: it is no folder.", "Name a registry's folder."
+                f"there is no registry in {root}: it is no folder", "name a registry's folder"
             ) from None
         except FileNotFoundError:
             raise NotFoundError(
-                f"There is no registry in {root}.",
-                f"Make one with `pressmark init {root}`, or name another folder with --registry.",
+                f"there is no registry in {root}",
+                f"make one with `pressmark init {root}`, or name another folder with --registry",
             ) from None
         except (ValueError, KeyError, TypeError) as error:
             raise StoreDamagedError(
-                f"{path} is not a registry's configuration: {error}.",
-                "Restore it from a backup (`pressmark restore`).",
+                f"{path} is not a registry's configuration: {error}",
+                "restore it from a backup (`pressmark restore`)",
             ) from error
         _check_shapes(config, path)
         return config
@@ -99,13 +99,13 @@ def _check_format(found: object, release: str, path: Path) -> None:
         return
     if isinstance(found, int) and found > FORMAT:
         raise StoreVersionError(
-            f"{path} has format {found}; this release of Pressmark reads format {FORMAT}.",
-            "Run `pip install --upgrade pressmark`.",
+            f"{path} has format {found}; this release of Pressmark reads format {FORMAT}",
+            "run `pip install --upgrade pressmark`",
         )
     raise StoreVersionError(
-        f"{path} has format {found}; this release of Pressmark reads format {FORMAT}.",
-        f"Run `pip install 'pressmark=={release or '0'}'` and `pressmark push` its artifacts "
-        "into a registry that this release has made.",
+        f"{path} has format {found}; this release of Pressmark reads format {FORMAT}",
+        f"run `pip install 'pressmark=={release or '0'}'` and `pressmark push` its artifacts "
+        "into a registry that this release has made",
     )
 
 
@@ -113,6 +113,6 @@ def _check_shapes(config: Config, path: Path) -> None:
     if config.shapes not in shapes_versions():
         raise StoreVersionError(
             f"{path} has records under version {config.shapes} of the shapes; "
-            f"this release of Pressmark knows {', '.join(shapes_versions())}.",
-            "Run `pip install --upgrade pressmark`.",
+            f"this release of Pressmark knows {', '.join(shapes_versions())}",
+            "run `pip install --upgrade pressmark`",
         )

@@ -230,7 +230,7 @@ def diff(registry: Registry, one: NamedNode, other: NamedNode) -> Difference:
     """
     shown = summaries(registry, (one, other))
     if missing := [iri for iri in (one, other) if iri not in shown]:
-        raise NotFoundError(f"There is no artifact {missing[0].value} here.")
+        raise NotFoundError(f"there is no artifact {missing[0].value} here")
     files, more = _files(registry, one), _files(registry, other)
     tensors, unread = _tensor_changes(registry.blobs, files, more)
     back, other_back = ancestors(registry, one), ancestors(registry, other)

@@ -25,6 +25,7 @@ the command line alone prints, the HTTP interface maps each class once.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 
 @dataclass(frozen=True, order=True)
@@ -54,12 +55,18 @@ class Violation:
 class PressmarkError(Exception):
     """The root of all errors that Pressmark raises on purpose.
 
+    Both texts are clauses in lower case without a full stop: they follow ``error:`` and ``try:``.
+
     Attributes:
         message: What happened, and to which artifact, file or tensor.
-        hint: What to do next; may be empty.
+        hint: What to do next.
+        advice: The hint where whoever raises has no better one.
     """
 
+    advice: ClassVar[str] = "pressmark --help lists what can be done"
+
     def __init__(self, message: str, hint: str = "") -> None:
+        hint = hint or self.advice
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
@@ -71,13 +78,19 @@ class PressmarkError(Exception):
 class NotFoundError(PressmarkError):
     """Nothing is known under the given name."""
 
+    advice = "pressmark ls lists what there is"
+
 
 class AmbiguousNameError(PressmarkError):
     """A name fits more than one thing; the message lists them."""
 
+    advice = "give more digits of the UUID"
+
 
 class InvalidInputError(PressmarkError):
     """An argument, a file or an RDF document is malformed."""
+
+    advice = "correct what was given; pressmark COMMAND --help says what is taken"
 
 
 class FileRefusedError(InvalidInputError):
@@ -101,40 +114,56 @@ class RecordRefusedError(PressmarkError):
         violations: Every reason found.
     """
 
+    advice = "correct what each line names, and commit it again"
+
     def __init__(self, violations: Sequence["Violation"], hint: str = "") -> None:
         self.violations = tuple(violations)
         count = len(self.violations)
         lines = "\n".join(f"  - {violation}" for violation in self.violations)
         reasons = "reason" if count == 1 else "reasons"
-        super().__init__(f"The record was refused for {count} {reasons}:\n{lines}", hint)
+        super().__init__(f"the record was refused for {count} {reasons}:\n{lines}", hint)
 
 
 class StoreError(PressmarkError):
     """Something about the place where the registry keeps its data."""
 
+    advice = "pressmark fsck says what is wrong with the registry"
+
 
 class StoreLockedError(StoreError):
     """Another process holds the write lock."""
+
+    advice = "try again when the other process has finished"
 
 
 class StoreReadOnlyError(StoreLockedError):
     """This user may not write to the store, or nobody may: it is on a read-only file system."""
 
+    advice = "use an account that may write there, or another registry"
+
 
 class StoreVersionError(StoreError):
     """The store was written by a version that this one does not read."""
+
+    advice = "pip install --upgrade pressmark"
 
 
 class StoreDamagedError(StoreError):
     """The journal, a bundle or the graph is not what was committed."""
 
+    advice = "pressmark fsck names what is damaged; pressmark restore brings it back"
+
 
 class StorageFullError(StoreError):
     """No space was left while writing; nothing was acknowledged."""
 
+    advice = "free space, then repeat the command"
+
 
 class BlobError(PressmarkError):
     """Something about content-addressed bytes."""
+
+    advice = "pressmark fsck names the bytes; pressmark pull or restore brings them back"
 
 
 class BlobMissingError(BlobError):

@@ -60,7 +60,7 @@ def local_path(path: Path | str) -> Path:
     """
     text = str(path)
     if "://" in text.removeprefix("file://"):
-        raise InvalidInputError(f"{text} is not on this machine.", "Name a file or folder here.")
+        raise InvalidInputError(f"{text} is not on this machine", "name a file or folder here")
     return Path(text.removeprefix("file://"))
 
 

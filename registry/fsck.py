@@ -150,7 +150,7 @@ class _Check:
         try:
             self._references.add(entry, self._registry.read_bundle(entry))
         except BlobError as error:
-            problem = f"The bundle of journal entry {entry.sequence}: {error.message}"
+            problem = f"the bundle of journal entry {entry.sequence}: {error.message}"
             self._note("bundles", entry.bundle_digest, problem, RESTORE)
             return False
         return True
@@ -255,7 +255,7 @@ class _Check:
                 for damage in self._users.get(digest, ())
             ]
             owner = "; ".join(uses) or self._references.describe(digest)
-            self._note("blobs", digest, f"The blob {digest} {problem} ({owner})", RESTORE)
+            self._note("blobs", digest, f"the blob {digest} {problem} ({owner})", RESTORE)
 
     def _missing(self) -> None:
         for digest in sorted(self._references.required()):

@@ -155,8 +155,8 @@ class _Sweep:
         try:
             keys = keys_of(self._registry.blobs, self._references.named())
         except BlobDamagedError as error:
-            hint = "Run pressmark fsck, and restore what it names, before collecting."
-            raise BlobDamagedError(f"Nothing was collected: {error.message}", hint) from error
+            hint = "run pressmark fsck, and restore what it names, before collecting"
+            raise BlobDamagedError(f"nothing was collected: {error.message}", hint) from error
         blobs = self._registry.blobs
         everything = {*map(object_key, blobs.objects()), *map(layout_key, blobs.layouts())}
         needed = _union(keys[digest] for digest in self._references.live())

@@ -38,7 +38,7 @@ Answer: TypeAlias = list[Row] | bool | list[Triple]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _POLL_SECONDS = 0.005
-_REINDEX = "Run `pressmark reindex`: it rebuilds the graph from the bundles and the journal."
+_REINDEX = "run `pressmark reindex`: it rebuilds the graph from the bundles and the journal"
 
 
 class ClosedGraphError(Exception):
@@ -144,7 +144,7 @@ class EmbeddedGraph:
                 if not _is_locked(error):
                     raise
                 if time.monotonic() >= deadline:
-                    raise StoreLockedError(f"The graph {path} is open elsewhere: {error}") from None
+                    raise StoreLockedError(f"the graph {path} is open elsewhere: {error}") from None
                 time.sleep(_POLL_SECONDS)
 
     @property
@@ -275,9 +275,9 @@ def _failures_named(path: Path) -> Iterator[None]:
     except OSError as error:
         if is_full(error) or _is_locked(error):
             raise
-        raise StoreDamagedError(f"The graph {path} failed: {error}", _REINDEX) from error
+        raise StoreDamagedError(f"the graph {path} failed: {error}", _REINDEX) from error
     except RuntimeError as error:
-        raise StoreDamagedError(f"The graph {path} failed: {error}", _REINDEX) from error
+        raise StoreDamagedError(f"the graph {path} failed: {error}", _REINDEX) from error
 
 
 def is_full(error: OSError) -> bool:

@@ -116,7 +116,7 @@ class Ingest:
 
     def _shrank(self) -> InvalidInputError:
         return InvalidInputError(
-            f"{self._path} shrank while it was read.", "Try again when it is not in use."
+            f"{self._path} shrank while it was read", "try again when it is not in use"
         )
 
     def _copy(self, stream: BinaryIO, length: int, digests: tuple[Digest, ...]) -> Upload:

@@ -41,8 +41,8 @@ _CHUNK_LINES = 4096
 # More zeros than one damaged byte can make.
 _UNWRITTEN = bytes(8)
 _REPAIR = (
-    "Restore the journal from a backup (`pressmark restore`); "
-    "`pressmark verify` tells which artifacts are affected."
+    "restore the journal from a backup (`pressmark restore`); "
+    "`pressmark verify` tells which artifacts are affected"
 )
 
 
@@ -195,7 +195,7 @@ class Journal:
         """
         found = next(self._lines(sequence), None) if sequence > 0 else None
         if found is None:
-            raise NotFoundError(f"The journal {self.path} has no entry {sequence}.")
+            raise NotFoundError(f"the journal {self.path} has no entry {sequence}")
         return self._parsed(*found, None)
 
     def entries(self, from_: int = 1) -> Iterator[Entry]:
@@ -227,7 +227,7 @@ class Journal:
         """
         tree = self._grown_tree()
         if not 1 <= sequence <= len(tree):
-            raise NotFoundError(f"The journal {self.path} has no entry {sequence}.")
+            raise NotFoundError(f"the journal {self.path} has no entry {sequence}")
         return Proof(len(tree), tree.root(), tree.inclusion_proof(sequence - 1))
 
     def damages(self) -> list[str]:
@@ -279,7 +279,7 @@ class Journal:
         return Entry(sequence, bundle, previous, digest)
 
     def _damage(self, sequence: int, what: str) -> StoreDamagedError:
-        return StoreDamagedError(f"Line {sequence} of the journal {self.path} {what}.", _REPAIR)
+        return StoreDamagedError(f"line {sequence} of the journal {self.path} {what}", _REPAIR)
 
     def _is_torn(self, sequence: int) -> bool:
         """Whether a line of full length was only partly written: its end is still zeros."""

@@ -219,7 +219,7 @@ def _refuse(file: str, reason: str, tensor: str | None = None) -> NoReturn:
     where = f"{file}: tensor {tensor!r}" if tensor is not None else file
     raise InvalidInputError(
         f"{where} {reason}",
-        "The file is damaged or was not written by a safetensors library; fetch it again.",
+        "the file is damaged or was not written by a safetensors library; fetch it again",
     )
 
 
@@ -332,6 +332,6 @@ def is_key(key: str) -> bool:
 def _key(folder: str, digest: str) -> str:
     if not is_digest(digest):
         raise InvalidInputError(
-            f"{digest!r} is not a SHA-256.", "Give 64 lowercase hexadecimal digits."
+            f"{digest!r} is not a SHA-256", "give 64 lowercase hexadecimal digits"
         )
     return f"{folder}/{digest[0]}/{digest[1:]}"

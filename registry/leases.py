@@ -119,8 +119,8 @@ def _lock_exclusively(descriptor: int, path: Path, deadline: float) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise StoreLockedError(
-                    f"Somebody is still storing blobs (lock {path}).",
-                    "Wait for the running commits or imports to finish, then try again.",
+                    f"somebody is still storing blobs (lock {path})",
+                    "wait for the running commits or imports to finish, then try again",
                 ) from None
             time.sleep(_POLL_SECONDS)
         else:

@@ -28,7 +28,7 @@ from pressmark.registry.occurrences import (
     joint_license,
 )
 from pressmark.registry.registry import Registry
-from pressmark.registry.search import path_on_disk, resolve, summaries
+from pressmark.registry.search import alike, path_on_disk, resolve, summaries
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 _LOOKS_LIKE_UUID_OR_DIGEST: Final = re.compile(r"[0-9a-f-]{4,}", re.I)
@@ -188,8 +188,9 @@ def alias_history(registry: Registry, alias: str) -> list[AliasChange]:
     """
     rows = registry.rows("alias_history", alias=Literal(alias))
     if not rows:
-        known = ", ".join(sorted(aliases(registry))) or "none"
-        raise NotFoundError(f"there is no alias '{alias}'", f"there are: {known}")
+        known = sorted(aliases(registry))
+        hint = alike(alias, known) or f"there are: {', '.join(known) or 'none'}"
+        raise NotFoundError(f"there is no alias '{alias}'", hint)
     return [
         AliasChange(
             alias=alias,

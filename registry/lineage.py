@@ -322,7 +322,7 @@ def _lineage(reader: Reader, root: NamedNode, walk: _Walk) -> Lineage:
     found = summaries(reader, walk.depths)
     if root not in found:
         raise NotFoundError(
-            f"There is no artifact {root.value} here.", "`pressmark ls` lists the artifacts."
+            f"there is no artifact {root.value} here", "`pressmark ls` lists the artifacts"
         )
     nodes = [Node(found[iri], depth) for iri, depth in walk.depths.items() if iri in found]
     nodes.sort(key=lambda one: (one.depth, one.artifact.sequence or 0, one.iri.value))

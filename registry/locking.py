@@ -143,15 +143,15 @@ class WriteLock(FileLock):
         holder = self.holder()
         if holder is None:
             return StoreLockedError(
-                f"Another process is writing to the registry {self.path.parent}, "
-                f"and did not finish within {wait:g} seconds.",
-                "Repeat the command, or wait longer with --wait SECONDS.",
+                f"another process is writing to the registry {self.path.parent}, "
+                f"and did not finish within {wait:g} seconds",
+                "repeat the command, or wait longer with --wait SECONDS",
             )
-        hint = "Wait for it to finish, or wait longer with --wait SECONDS."
+        hint = "wait for it to finish, or wait longer with --wait SECONDS"
         if holder.url:
-            hint = f"It is a server: send the request to {holder.url} instead."
+            hint = f"it is a server: send the request to {holder.url} instead"
         return StoreLockedError(
-            f"The registry {self.path.parent} is being written by process {holder.process} "
-            f"({holder.command}) since {holder.since}; waited {wait:g} seconds.",
+            f"the registry {self.path.parent} is being written by process {holder.process} "
+            f"({holder.command}) since {holder.since}; waited {wait:g} seconds",
             hint,
         )

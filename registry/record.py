@@ -203,9 +203,9 @@ def record_from_rdf(
     quads = _parse_foreign(data, rdf_format)
     if blank := next((quad for quad in quads if _has_blank_node(quad)), None):
         raise InvalidInputError(
-            f"The document has a blank node: {blank.subject} {blank.predicate} {blank.object}.",
-            "Name every node with an IRI, such as <urn:uuid:...#usage-0>: "
-            "the digest of a record is taken over its lines.",
+            f"the document has a blank node: {blank.subject} {blank.predicate} {blank.object}",
+            "name every node with an IRI, such as <urn:uuid:...#usage-0>: "
+            "the digest of a record is taken over its lines",
         )
     return Record(_only_bundle(quads), canonical_nquads(quads), dict(files or {}))
 
@@ -216,9 +216,9 @@ def _parse_foreign(data: bytes, rdf_format: RdfFormat) -> list[Quad]:
     except (SyntaxError, ValueError, OSError) as error:
         hint = ""
         if "context" in str(error).lower() and rdf_format == RdfFormat.JSON_LD:
-            hint = "Remote contexts are never fetched: write the context into the document."
+            hint = "remote contexts are never fetched: write the context into the document"
         raise InvalidInputError(
-            f"The document is not valid {rdf_format.name}: {error}", hint
+            f"the document is not valid {rdf_format.name}: {error}", hint
         ) from (error)
 
 
@@ -234,7 +234,7 @@ def _only_bundle(quads: Iterable[Quad]) -> NamedNode:
     }
     if len(minted) != 1:
         raise InvalidInputError(
-            f"The document has {len(minted)} graphs named <urn:uuid:...>, but a record has one.",
-            "Write one document for each bundle.",
+            f"the document has {len(minted)} graphs named <urn:uuid:...>, but a record has one",
+            "write one document for each bundle",
         )
     return minted.pop()

@@ -9,7 +9,7 @@ extended, it is brought up to date from the journal and the bundles when it is o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +38,7 @@ from pressmark.registry.journal import Entry, Journal
 from pressmark.registry.locking import Holder
 from pressmark.registry.progress import SILENT, Progress
 from pressmark.registry.record import Record
+from pressmark.registry.references import lacking_files
 
 #: Seconds to wait for another process that is writing.
 DEFAULT_WAIT: Final = 10.0
@@ -118,7 +119,7 @@ class Registry:
         """
         root = _local_path(path)
         if (root / FILE_NAME).exists():
-            raise InvalidInputError(f"There is a registry in {root} already.")
+            raise InvalidInputError(f"there is a registry in {root} already")
         files.make_folder(root)
         config = Config(blobs=blobs or "blobs", graph=graph or "graph")
         config.save(root)
@@ -179,20 +180,22 @@ class Registry:
                 self._announce_versions()
             yield self
 
-    def commit(self, record: Record) -> Receipt:
+    def commit(self, record: Record, *, absent: Collection[str] = ()) -> Receipt:
         """Validates a record and stores it for ever. Committing it again changes nothing.
 
         Outside of a session the files are stored before the write lock is taken, so that large
         ones hold nobody up.
 
         Args:
-            record: The record.
+            record: The record. Each file that it names comes with it, or is here already.
+            absent: The digests of files that need not be here: what had them was retired.
 
         Returns:
             The receipt: the record survives a power cut from now on.
 
         Raises:
-            RecordRefusedError: It does not conform; nothing was stored.
+            RecordRefusedError: It does not conform, or nobody has a file that it names; nothing
+                was stored.
             StorageFullError: No space is left; nothing of it can be seen.
             StoreLockedError: Another process kept writing, or nobody may write.
             BlobDamagedError: A file does not have the digest that the record gives it.
@@ -202,13 +205,13 @@ class Registry:
         with _full_disk_named(self.root), self.blobs.lease():
             before = self._access.settled_reader() if record.files else None
             if before is not None and not self._known(record, before):
-                self._refuse(record, before)
+                self._refuse(record, before, absent)
                 self._store_files(record)
             with self.writing(), self._access.commit_mutex:
                 graph = self._access.live()
                 if receipt := self._known(record, graph):
                     return receipt
-                self._refuse(record, self._access.closed_subjects())
+                self._refuse(record, self._access.closed_subjects(), absent)
                 if before is None:
                     self._store_files(record)
                 return self._store(record)
@@ -263,10 +266,10 @@ class Registry:
         try:
             bound = bind(text, **parameters)
         except KeyError as error:
-            raise InvalidInputError(f"{query_name}.rq: {error.args[0]}.") from None
+            raise InvalidInputError(f"{query_name}.rq: {error.args[0]}") from None
         answer = self._ask(lambda graph: graph.query(bound))
         if isinstance(answer, bool):
-            raise InvalidInputError(f"The query {query_name} asks for a truth value, not for rows.")
+            raise InvalidInputError(f"the query {query_name} asks for a truth value, not for rows")
         return [row for row in answer if not isinstance(row, Triple)]
 
     def sparql(self, text: str) -> Answer:
@@ -323,7 +326,7 @@ class Registry:
         try:
             return self.blobs.read(entry.bundle_digest)
         except (BlobMissingError, BlobDamagedError) as error:
-            message = f"The bundle of journal entry {entry.sequence} cannot be read: "
+            message = f"the bundle of journal entry {entry.sequence} cannot be read: "
             raise type(error)(message + error.message, error.hint) from error
 
     # ------------------------------------------------------------------ inside
@@ -347,16 +350,22 @@ class Registry:
         sequence = sequence_of(graph, record.digest)
         return _receipt(self.journal.entry(sequence)) if sequence else None
 
-    def _refuse(self, record: Record, graph: neighbourhood.GraphReader) -> None:
-        if violations := self._judge(record, graph):
+    def _refuse(
+        self, record: Record, graph: neighbourhood.GraphReader, absent: Collection[str]
+    ) -> None:
+        if violations := self._judge(record, graph, absent):
             raise RecordRefusedError(violations)
 
-    def _judge(self, record: Record, graph: neighbourhood.GraphReader) -> tuple[Violation, ...]:
+    def _judge(
+        self, record: Record, graph: neighbourhood.GraphReader, absent: Collection[str] = ()
+    ) -> tuple[Violation, ...]:
         if self._validator is None:
             from pressmark.registry.validation import Validator
 
             self._validator = Validator()
-        return self._validator.validate(record, graph)
+        if violations := self._validator.validate(record, graph):
+            return violations
+        return tuple(lacking_files(record, self.blobs, absent))
 
     def _store_files(self, record: Record) -> None:
         reached(FaultPoint.BEFORE_FILES)
@@ -365,8 +374,8 @@ class Registry:
                 found = self.blobs.put_file(path, sha256)
                 if found != sha256:
                     raise BlobDamagedError(
-                        f"{path} has the digest {found}, but the record says {sha256}.",
-                        "The file was changed after it was recorded: run the step again.",
+                        f"{path} has the digest {found}, but the record says {sha256}",
+                        "the file was changed after it was recorded: run the step again",
                     )
         reached(FaultPoint.AFTER_FILES)
 
@@ -392,9 +401,9 @@ def _local_path(path: Path | str) -> Path:
         text = text.removeprefix("file://")
     elif "://" in text:
         raise InvalidInputError(
-            f"{text} is not a local folder.",
-            "A registry's journal and lock need one; its blobs and its graph may be elsewhere: "
-            "`pressmark init FOLDER --blobs URL --graph URL`.",
+            f"{text} is not a local folder",
+            "a registry's journal and lock need one; its blobs and its graph may be elsewhere: "
+            "`pressmark init FOLDER --blobs URL --graph URL`",
         )
     return Path(text).expanduser().absolute()
 
@@ -407,6 +416,6 @@ def _full_disk_named(root: Path) -> Iterator[None]:
         if not is_full(error):
             raise
         raise StorageFullError(
-            f"No space is left for the registry {root}; the record is not in it.",
-            "Free space (`pressmark gc` removes what no artifact uses), then repeat the command.",
+            f"no space is left for the registry {root}; the record is not in it",
+            "free space (`pressmark gc` removes what no artifact uses), then repeat the command",
         ) from error

@@ -98,17 +98,17 @@ def resolve_run(registry: Reader, name: str) -> NamedNode:
     digits = name.strip().lower().removeprefix("urn:uuid:")
     runs = dict.fromkeys(node(row, "run") for row in registry.rows("run_status"))
     if len(digits) < SHORTEST:
-        raise NotFoundError(f"{name!r} is too short for a run: give at least four digits.")
+        raise NotFoundError(f"{name!r} is too short for a run: give at least four digits")
     uuids = {run: run.value.removeprefix("urn:uuid:") for run in runs}
     found = [r for r, uuid in uuids.items() if uuid.startswith(digits) or uuid.endswith(digits)]
     if not found:
         raise NotFoundError(
-            f"There is no run {name!r}.", f"Known are: {_listed(r.value for r in runs)}."
+            f"there is no run {name!r}", f"known are: {_listed(r.value for r in runs)}"
         )
     if len(found) > 1:
         raise AmbiguousNameError(
-            f"{name!r} fits several runs: {_listed(run.value for run in found)}.",
-            "Give more digits.",
+            f"{name!r} fits several runs: {_listed(run.value for run in found)}",
+            "give more digits",
         )
     return found[0]
 
@@ -136,14 +136,14 @@ def _by_path(registry: Reader, name: str) -> Iterable[NamedNode]:
         return found
     if path.is_dir():
         raise NotFoundError(
-            f"No artifact here consists of exactly the files of {path}.",
+            f"no artifact here consists of exactly the files of {path}",
             _known_files(registry, files),
         )
     known = _having(registry, "artifacts_with_file", sha256=Literal(files[0].sha256))
     if not known:  # an artifact that merely has this file's name must not answer for it
         raise NotFoundError(
-            f"No artifact here has a file with the bytes of {path}.",
-            "It was changed, or never registered. An artifact of this name: give its UUID.",
+            f"no artifact here has a file with the bytes of {path}",
+            "it was changed, or never registered; give the UUID of an artifact of this name",
         )
     return known
 
@@ -162,10 +162,10 @@ def _known_files(registry: Reader, files: Sequence[FileEntry]) -> str:
     known = {row["sha256"].value for row in registry.rows("artifacts_with_file", sha256=digests)}
     names = [file.name for file in files if file.sha256 in known]
     if not names:
-        return f"None of its {len(files)} files is known here."
+        return f"none of its {len(files)} files is known here"
     return (
-        f"Known here, of its {len(files)} files: {_listed(names)}. "
-        "`pressmark where FILE` tells of which artifacts."
+        f"known here, of its {len(files)} files: {_listed(names)}; "
+        "`pressmark where FILE` tells of which artifacts"
     )
 
 
@@ -210,7 +210,7 @@ def _only(registry: Reader, name: str, found: Sequence[NamedNode]) -> NamedNode:
     more = f"\n  and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
     raise AmbiguousNameError(
         f"{name!r} fits {len(found)} artifacts:\n{lines}{more}",
-        "Give the digits at the beginning of the line, or the whole IRI.",
+        "give the digits at the beginning of the line, or the whole IRI",
     )
 
 
@@ -286,7 +286,7 @@ def find(
         NotFoundError: `after` is no artifact here.
     """
     if limit < 1:
-        raise InvalidInputError(f"The limit is {limit}, but a page has at least one artifact.")
+        raise InvalidInputError(f"the limit is {limit}, but a page has at least one artifact")
     criteria = _Criteria(
         name,
         artifact_kind(kind) if kind is not None else None,
@@ -330,8 +330,8 @@ def artifact_kind(kind: str | NamedNode) -> NamedNode:
     if not isinstance(term, NamedNode):
         kinds = [name for name in vars(PM) if name[:1].isupper()]
         close = difflib.get_close_matches(kind, kinds, n=1)
-        hint = f"Did you mean {close[0]}?" if close else "Such as BaseModel, PrunedModel."
-        raise InvalidInputError(f"There is no kind of artifact {kind!r}.", hint)
+        hint = f"did you mean {close[0]}?" if close else "such as BaseModel, PrunedModel"
+        raise InvalidInputError(f"there is no kind of artifact {kind!r}", hint)
     return term
 
 
@@ -359,7 +359,7 @@ def _chosen(
 def _with_digest(registry: Reader, digest: str) -> Iterable[NamedNode]:
     if not _SHA256.fullmatch(digest.lower()):
         raise InvalidInputError(
-            f"{digest!r} is no SHA-256.", "Give 4 to 64 hexadecimal digits, from the beginning."
+            f"{digest!r} is no SHA-256", "give 4 to 64 hexadecimal digits, from the beginning"
         )
     return _by_digest(registry, digest)
 
@@ -370,7 +370,7 @@ def _start(registry: Registry, after: NamedNode | None) -> tuple[int, str]:
         return len(registry.journal) + 1, ""
     known = summaries(registry, [after]).get(after)
     if known is None or known.sequence is None:
-        raise NotFoundError(f"The page cannot go on after {after.value}: it is no artifact here.")
+        raise NotFoundError(f"the page cannot go on after {after.value}: it is no artifact here")
     return known.sequence, after.value
 
 

@@ -127,15 +127,15 @@ class SparqlServerGraph:
             with error:
                 detail = error.read(2000).decode(errors="replace").strip()
             if error.code == http.client.BAD_REQUEST:
-                raise InvalidInputError(f"The server refused the SPARQL text: {detail}") from None
+                raise InvalidInputError(f"the server refused the SPARQL text: {detail}") from None
             raise StoreError(
-                f"The graph server {url} answered {error.code}: {detail}",
-                "Look at the server's log; the command can be repeated.",
+                f"the graph server {url} answered {error.code}: {detail}",
+                "look at the server's log; the command can be repeated",
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise StoreError(
-                f"The graph server {url} cannot be reached: {error}",
-                "Start the server, or correct `graph` in registry.json.",
+                f"the graph server {url} cannot be reached: {error}",
+                "start the server, or correct `graph` in registry.json",
             ) from error
 
 
@@ -162,9 +162,7 @@ def _term(value: Mapping[str, str]) -> Term:
     if value["type"] == "uri":
         return NamedNode(value["value"])
     if value["type"] == "bnode":
-        raise StoreError(
-            f"The graph server gave a blank node, {value['value']}: no record has any."
-        )
+        raise StoreError(f"the graph server gave a blank node, {value['value']}: no record has any")
     if "xml:lang" in value:
         return Literal(value["value"], language=value["xml:lang"])
     datatype = value.get("datatype")

@@ -107,8 +107,8 @@ def open_storage(url: str | Path, folders: tuple[str, ...]) -> Storage:
         file_system, root = fsspec.core.url_to_fs(text)
     except (ValueError, ImportError) as error:
         raise InvalidInputError(
-            f"No blob store can be opened at {text}: {error}",
-            "Use a folder, or a URL whose fsspec library is installed (s3fs for s3://).",
+            f"no blob store can be opened at {text}: {error}",
+            "use a folder, or a URL whose fsspec library is installed (s3fs for s3://)",
         ) from error
     return RemoteStorage(file_system, root)
 
@@ -122,8 +122,8 @@ def full_disk_named(where: str) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise StorageFullError(
-            f"No space is left at {where}; nothing was stored.",
-            "Free space (pressmark gc removes what no artifact uses), then repeat the command.",
+            f"no space is left at {where}; nothing was stored",
+            "free space (pressmark gc removes what no artifact uses), then repeat the command",
         ) from error
 
 
@@ -346,6 +346,6 @@ class _RemoteUpload:
 
 def _missing(key: str) -> BlobMissingError:
     return BlobMissingError(
-        f"The blob {''.join(PurePosixPath(key).parts[1:])} is not in the store.",
-        "Run pressmark fsck to see what is missing, and pressmark restore or pull to get it back.",
+        f"the blob {''.join(PurePosixPath(key).parts[1:])} is not in the store",
+        "run pressmark fsck to see what is missing, and pressmark restore or pull to get it back",
     )

@@ -122,6 +122,6 @@ def _part_digests(blobs: BlobStore, blob: str, parts: Iterable[Part]) -> Mapping
             position += len(data)
     if whole.hexdigest() != blob:
         raise BlobDamagedError(
-            f"The blob {blob} in {blobs.url} is damaged.", "`pressmark fsck` says what is."
+            f"the blob {blob} in {blobs.url} is damaged", "`pressmark fsck` says what is"
         )
     return {part: found.hexdigest() for part, found in hashes.items()}

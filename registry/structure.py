@@ -290,13 +290,13 @@ def check_description(
 def _check_subjects_are_new(
     bundle: NamedNode, statements: Iterable[Statement], graph: GraphReader
 ) -> Iterator[Violation]:
-    if any(True for _ in graph.match(graph=bundle)):
-        yield _violation(bundle, "isNew", "The bundle is in the store already.")
-        return
     # Parts need no look-up: they stand in the graph of their owner, which has one.
     subjects = {subject for subject, _, _ in statements if isinstance(subject, NamedNode)}
     for owner in {base_iri(subject) for subject in subjects}:
-        if any(True for _ in graph.match(subject=owner)):
+        if any(graph.match(subject=owner)):
+            if any(graph.match(graph=bundle)):
+                yield _violation(bundle, "isNew", "The bundle is in the store already.")
+                return
             yield _violation(
                 owner,
                 "closedSubjects",

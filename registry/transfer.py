@@ -86,7 +86,8 @@ def push(
         with target.writing():  # only now: sending may take long, and hold nobody up
             for entry in progress.track(new, len(new), "sending records"):
                 bundle = _bundle_at(source.graph(), entry)
-                target.commit(Record(bundle, source.read_bundle(entry)))
+                record = Record(bundle, source.read_bundle(entry))
+                target.commit(record, absent=sending.excused)
     return Transfer(
         len(new), len(entries) - len(new), sending.count, sending.bytes, sending.withheld
     )
@@ -110,8 +111,8 @@ def history(registry: Registry, artifact: NamedNode) -> list[Entry]:
     graph = registry.graph()
     if _graph_of(graph, artifact) is None:
         raise NotFoundError(
-            f"The registry {registry.root} knows no artifact <{artifact.value}>.",
-            "List what it knows with pressmark ls.",
+            f"the registry {registry.root} knows no artifact <{artifact.value}>",
+            "list what it knows with pressmark ls",
         )
     wanted = list(_ancestry(graph, artifact))
     wanted += [result for node in wanted for result in _subjects(graph, PM.evaluates, node)]
@@ -144,10 +145,10 @@ def export_artifact(
     """
     target = local_path(target).absolute()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise InvalidInputError(f"{target} is not empty.", "Name a folder that does not exist yet.")
+        raise InvalidInputError(f"{target} is not empty", "name a folder that does not exist yet")
     rows = registry.rows("artifact_files", artifact=artifact)
     if not rows:
-        raise NotFoundError(f"No files are known of <{artifact.value}>.")
+        raise NotFoundError(f"no files are known of <{artifact.value}>")
     named = {safe_name(row["fileName"].value): row["sha256"].value for row in rows}
     _refuse_nested(named)
     files.make_folder(target.parent)
@@ -173,8 +174,8 @@ def _write(registry: Registry, artifact: NamedNode, digest: str, target: Path, s
     except BlobMissingError as error:
         if any(_subjects(registry.graph(), PROV.invalidated, artifact)):
             raise BlobMissingError(
-                f"<{artifact.value}> was retired, and its bytes were collected since.",
-                "Pull it from a registry that still has them: pressmark pull ARTIFACT REGISTRY.",
+                f"<{artifact.value}> was retired, and its bytes were collected since",
+                "pull it from a registry that still has them: pressmark pull ARTIFACT REGISTRY",
             ) from error
         raise
 
@@ -189,8 +190,8 @@ def safe_name(name: str) -> PurePosixPath:
     plain = str(path) == name and name not in ("", ".") and name.isprintable()
     if not plain or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
         raise InvalidInputError(
-            f"The recorded file name {name!r} does not stay inside the target folder.",
-            "Nothing was written; whoever made this record meant harm or made a mistake.",
+            f"the recorded file name {name!r} does not stay inside the target folder",
+            "nothing was written; whoever made this record meant harm or made a mistake",
         )
     return path
 
@@ -198,7 +199,7 @@ def safe_name(name: str) -> PurePosixPath:
 def _refuse_nested(names: dict[PurePosixPath, str]) -> None:
     for name in names:
         if clash := next((parent for parent in name.parents if parent in names), None):
-            raise InvalidInputError(f"The recorded name {str(clash)!r} is a file and a folder.")
+            raise InvalidInputError(f"the recorded name {str(clash)!r} is a file and a folder")
 
 
 # -- finding a history -------------------------------------------------------------------------
@@ -283,6 +284,8 @@ class _Sending:
         self._progress = progress
         self.count = self.bytes = 0
         self.withheld: tuple[str, ...] = ()
+        self.excused: frozenset[str] = frozenset()
+        """What the history names and neither side must have: it was retired, or is data."""
 
     def files(self, artifact: NamedNode, entries: list[Entry], new: list[Entry]) -> None:
         known, fresh = self._references(entries), self._references(new)
@@ -295,10 +298,11 @@ class _Sending:
         if lost := known.required() & absent:
             digest = min(lost)
             raise BlobMissingError(
-                f"{self._source.root} lacks the bytes {digest}: {known.describe(digest)}.",
-                "Run pressmark fsck there, and restore what it names.",
+                f"{self._source.root} lacks the bytes {digest}: {known.describe(digest)}",
+                "run pressmark fsck there, and restore what it names",
             )
         self.withheld = tuple(sorted(absent & known.collectable()))
+        self.excused = frozenset(known.named() - known.required())
 
     def _references(self, entries: list[Entry]) -> References:
         references = References()

@@ -238,7 +238,7 @@ class _Audit:
     def _lost(self, node: NamedNode, *, is_subject: bool) -> None:
         known = any(True for _ in self.graph.match(subject=node)) or any(self.findings.values())
         if is_subject and not known:
-            raise NotFoundError(f"No record speaks of {node.value}.")
+            raise NotFoundError(f"no record speaks of {node.value}")
         self._add("bundles", node.value, "is spoken of, but no bundle that can be read has it")
 
     def _entries(self) -> Iterator[Entry]:

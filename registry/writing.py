@@ -151,8 +151,8 @@ class Writer:
         used = [usage.entity for usage in usages]
         if parent not in used:
             raise InvalidInputError(
-                f"{entity} is said to derive from {parent}, which {self._about} did not use.",
-                "Name each parent among the usages of the activity, with its role.",
+                f"{entity} is said to derive from {parent}, which {self._about} did not use",
+                "name each parent among the usages of the activity, with its role",
             )
         node = sub_iri(entity, f"derivation-{index}")
         self.say(entity, PROV.wasDerivedFrom, parent)

@@ -2,6 +2,9 @@
 
 Results go to standard output and everything else (progress, hints, errors) to standard error, so
 that `pressmark ls --json | jq` always reads clean JSON.
+
+An error is two clauses in lower case without a full stop: what is wrong after `error:`, and the
+next thing to try after `try:`.
 """
 
 import json
@@ -53,8 +56,7 @@ def print_error(error: PressmarkError, *, as_json: bool = False) -> None:
         print(json.dumps(problem), file=stderr.file)
         return
     stderr.print(f"[bold red]error:[/] {escape(error.message)}")
-    if error.hint:
-        stderr.print(f"[bold]try:[/]   {escape(error.hint)}")
+    stderr.print(f"[bold]try:[/]   {escape(error.hint)}")
 
 
 def _problem(error: PressmarkError) -> dict[str, Any]:

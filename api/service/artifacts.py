@@ -131,7 +131,7 @@ def router(registry: Registry) -> APIRouter:
         for entry in view(registry, iri).files:
             if entry.name == name:
                 return file_answer(request, registry.blobs, entry)
-        raise NotFoundError(f"{iri.value} has no file {name!r}.", "GET the artifact for its files.")
+        raise NotFoundError(f"{iri.value} has no file {name!r}", "GET the artifact for its files")
 
     return routes
 
@@ -151,7 +151,7 @@ def _iri(text: str | None) -> NamedNode | None:
     try:
         return NamedNode(text) if text else None
     except ValueError as error:
-        raise InvalidInputError(f"{text!r} is not an IRI: {error}.") from None
+        raise InvalidInputError(f"{text!r} is not an IRI: {error}") from None
 
 
 def _setting(text: str | None) -> tuple[str, str | int | float | bool] | None:
@@ -159,7 +159,7 @@ def _setting(text: str | None) -> tuple[str, str | int | float | bool] | None:
         return None
     name, equals, value = text.partition("=")
     if not equals:
-        raise InvalidInputError(f"{text!r} is no parameter.", "Write it as NAME=VALUE.")
+        raise InvalidInputError(f"{text!r} is no parameter", "write it as NAME=VALUE")
     return name, _scalar(value)
 
 

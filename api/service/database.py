@@ -67,8 +67,8 @@ class Database:
                 self._make(connection)
             elif version != SCHEMA_VERSION:
                 raise StoreVersionError(
-                    f"{path} has tables of version {version}; this release reads {SCHEMA_VERSION}.",
-                    "Use the release that made it, or move the file away: tokens are made again.",
+                    f"{path} has tables of version {version}; this release reads {SCHEMA_VERSION}",
+                    "use the release that made it, or move the file away: tokens are made again",
                 )
 
     @contextmanager

@@ -43,7 +43,7 @@ class Profiles:
             InvalidInputError: The name is empty.
         """
         if not name.strip():
-            raise InvalidInputError("A profile needs a name.", "Such as --for 'Ada Lovelace'.")
+            raise InvalidInputError("a profile needs a name", "such as --for 'Ada Lovelace'")
         with self._database.transaction() as connection:
             row = connection.execute(
                 "SELECT agent, name, email FROM profile WHERE name = ?", (name,)
@@ -66,4 +66,4 @@ class Profiles:
         """
         with self._database.transaction() as connection:
             if not connection.execute("DELETE FROM profile WHERE agent = ?", (agent,)).rowcount:
-                raise NotFoundError(f"There is no profile {agent}.", "pressmark token people")
+                raise NotFoundError(f"there is no profile {agent}", "pressmark token people")

@@ -150,11 +150,11 @@ def router(registry: Registry, uploads: Uploads) -> APIRouter:
 def _place(source: Path, folder: Path, name: str, sha256: str | None) -> None:
     if sha256 is not None and (found := sha256_file(source)) != sha256:
         raise BlobDamagedError(
-            f"{name} has the SHA-256 {found}, not {sha256}.", "Send it again: DELETE, then POST."
+            f"{name} has the SHA-256 {found}, not {sha256}", "send it again: DELETE, then POST"
         )
     target = folder / safe_name(name)
     if target.exists():
-        raise InvalidInputError(f"{name} is named twice.", "Give each file a name of its own.")
+        raise InvalidInputError(f"{name} is named twice", "give each file a name of its own")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.hardlink_to(source)
 

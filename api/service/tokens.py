@@ -36,7 +36,7 @@ class Scope(IntEnum):
         """
         if name.upper() not in cls.__members__:
             known = ", ".join(each.name.lower() for each in cls)
-            raise InvalidInputError(f"{name!r} is not a scope.", f"Name one of {known}.")
+            raise InvalidInputError(f"{name!r} is not a scope", f"name one of {known}")
         return cls[name.upper()]
 
 
@@ -143,7 +143,7 @@ class Tokens:
                 (format_time(now), identifier),
             )
             if not changed.rowcount:
-                raise NotFoundError(f"There is no token {identifier}.")
+                raise NotFoundError(f"there is no token {identifier}")
 
     def all(self) -> list[TokenInfo]:
         """Every token, the newest first."""

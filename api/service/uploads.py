@@ -137,4 +137,4 @@ class Uploads:
 
 
 def _unknown(identifier: str) -> NotFoundError:
-    return NotFoundError(f"There is no upload {identifier}.", "Begin one: POST /v1/uploads.")
+    return NotFoundError(f"there is no upload {identifier}", "begin one: POST /v1/uploads")

@@ -364,7 +364,7 @@ FULL_DISK = """
         try:
             attempt()
         except StorageFullError as error:
-            assert "No space is left" in error.message and error.hint
+            assert "no space is left" in error.message and error.hint
         else:
             raise AssertionError("a file of 16 MiB was stored on a disk of 8")
         # A chunk that was complete may stay, for garbage collection; the file may not.
@@ -406,7 +406,7 @@ def test_no_space_is_named(local: BlobStore, monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files.os, "fsync", no_space)
-    with pytest.raises(StorageFullError, match="No space is left"):
+    with pytest.raises(StorageFullError, match="no space is left"):
         local.put_bytes(b"anything")
     monkeypatch.undo()
     assert list(local.digests()) == []

@@ -91,7 +91,7 @@ def test_a_run_is_found_by_its_digits(world: Any) -> None:
         resolve_run(world.reader, "1")
     with pytest.raises(AmbiguousNameError):
         resolve_run(world.reader, world.run.value[:20])
-    with pytest.raises(NotFoundError, match="Known are"):
+    with pytest.raises(NotFoundError, match="known are"):
         resolve_run(world.reader, "ffff-none")
 
 

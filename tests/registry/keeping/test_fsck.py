@@ -102,7 +102,7 @@ def test_a_flipped_byte_of_the_journal_is_named(workshop: Workshop) -> None:
     path = workshop.registry.root / "journal"
     flip(path, 208 + 50)
     (problem, *_) = only(fsck(workshop.registry), "journal")
-    assert "Line 2" in problem
+    assert "line 2" in problem
 
 
 def test_a_foreign_quad_and_a_lacking_one_are_named_and_repaired(workshop: Workshop) -> None:

@@ -128,7 +128,7 @@ def test_a_damaged_layout_stops_it(workshop: Workshop) -> None:
     weights = workshop.digests(base)["model.safetensors"]
     path = workshop.registry.blobs.storage.path(layout_key(weights))
     path.write_bytes(b"{}")
-    with pytest.raises(BlobDamagedError, match="Nothing was collected"):
+    with pytest.raises(BlobDamagedError, match="nothing was collected"):
         gc(workshop.registry, grace=0)
 
 

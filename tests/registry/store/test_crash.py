@@ -357,7 +357,7 @@ def test_a_full_disk_at_any_operation_refuses_the_record_whole(
         try:
             registry.commit(record)
         except StorageFullError as error:
-            assert "No space is left" in str(error)  # noqa: PT017
+            assert "no space is left" in str(error)  # noqa: PT017
         finally:
             files.trace = None
         if not failed:

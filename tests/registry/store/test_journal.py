@@ -103,9 +103,9 @@ def test_every_flipped_byte_is_found_and_its_line_named(journal: Journal) -> Non
         journal.path.write_bytes(flipped)
         line = place // width + 1
         damages = journal.damages()
-        assert f"Line {line} of the journal" in damages[0]
+        assert f"line {line} of the journal" in damages[0]
         if place % 20 == 0:
-            with pytest.raises(StoreDamagedError, match=f"Line {line} "):
+            with pytest.raises(StoreDamagedError, match=f"line {line} "):
                 list(Journal(journal.path).entries())
 
 
@@ -113,7 +113,7 @@ def test_a_line_that_was_replaced_by_a_consistent_one_breaks_the_chain(journal: 
     lines = journal.path.read_bytes().splitlines(keepends=True)
     lines[3] = Entry.following(journal.entry(3), bundle(99)).line
     journal.path.write_bytes(b"".join(lines))
-    assert journal.damages() == [f"Line 5 of the journal {journal.path} does not follow line 4."]
+    assert journal.damages() == [f"line 5 of the journal {journal.path} does not follow line 4"]
 
 
 def test_a_full_disk_leaves_the_journal_as_it_was(

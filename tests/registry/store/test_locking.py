@@ -238,5 +238,5 @@ def test_the_lock_tells_who_holds_it(tmp_path: Path) -> None:
     assert WriteLock(tmp_path / "lock").holder() is None
     lock.path.write_text("not JSON")
     lock.acquire()
-    with pytest.raises(StoreLockedError, match="Another process is writing"):
+    with pytest.raises(StoreLockedError, match="another process is writing"):
         WriteLock(tmp_path / "lock").hold(0.0)

@@ -130,7 +130,7 @@ def test_only_what_the_lineage_rests_on_is_examined(history: History) -> None:
 
 
 def test_an_unknown_artifact_is_not_verified(history: History) -> None:
-    with pytest.raises(NotFoundError, match="No record speaks of"):
+    with pytest.raises(NotFoundError, match="no record speaks of"):
         verify(history.registry, new_iri())
 
 
@@ -198,7 +198,7 @@ def test_one_byte_of_the_journal(history: History) -> None:
     for place in range(0, size, 29):
         with Flipped(path, place):
             found = tolerant(lambda: verify(Registry.open(history.registry.root), history.pruned))
-        assert f"Line {place // width + 1} of the journal" in found
+        assert f"line {place // width + 1} of the journal" in found
     assert verify(history.registry, history.pruned).ok
 
 
