@@ -22,9 +22,18 @@ from pressmark.registry.errors import (
     NotFoundError,
     PressmarkError,
 )
-from pressmark.registry.facts import ArtifactSummary, Reader, node, short_id, summaries
+from pressmark.registry.facts import (
+    ArtifactSummary,
+    Reader,
+    local_name,
+    node,
+    short_id,
+    summaries,
+    text,
+)
 from pressmark.registry.folders import entries, is_unicode, list_files
-from pressmark.registry.ids import ni_iri
+from pressmark.registry.graph import Row
+from pressmark.registry.ids import ni_iri, sha256_file
 from pressmark.registry.occurrences import Scalar
 from pressmark.registry.record import literal
 from pressmark.registry.registry import Registry
@@ -35,6 +44,7 @@ __all__ = [
     "ArtifactSummary",
     "find",
     "resolve",
+    "resolve_description",
     "resolve_run",
     "summaries",
     "with_file",
@@ -111,6 +121,51 @@ def resolve_run(registry: Reader, name: str) -> NamedNode:
             "give more digits",
         )
     return found[0]
+
+
+def resolve_description(registry: Reader, name: str, *kinds: NamedNode) -> NamedNode:
+    """Finds the one data set, recipe, engine or agent that a person means.
+
+    Args:
+        registry: The registry.
+        name: Its name or opaque identifier, its IRI or the beginning of it, the path of a file with
+            its bytes, or at least four digits of the beginning of its digest.
+        kinds: The classes that it may be of, such as ``PM.DataSet``; any by default.
+
+    Raises:
+        NotFoundError: There is none.
+        AmbiguousNameError: Several fit.
+    """
+    given = name.strip()
+    rows = registry.rows("descriptions", kind=kinds) if kinds else registry.rows("descriptions")
+    digest = _digest_of(given)
+    found = dict.fromkeys(node(row, "thing") for row in rows if _is_meant(row, given, digest))
+    if not found:
+        what = " or ".join(local_name(kind) for kind in kinds) or "data set, recipe or agent"
+        known = [row["name"].value for row in rows if "name" in row]
+        raise NotFoundError(
+            f"there is no {what} {given!r} here",
+            alike(given, known) or "pressmark query descriptions lists what there is",
+        )
+    if len(found) > 1:
+        fits = _listed(one.value for one in found)
+        raise AmbiguousNameError(f"{given!r} fits several: {fits}", "give the whole IRI")
+    return next(iter(found))
+
+
+def _digest_of(name: str) -> str:
+    """The beginning of a digest: of the file that a name is the path of, else what was given."""
+    path = path_on_disk(name)
+    if path is not None and path.is_file():
+        return sha256_file(path)
+    return name.lower().removeprefix("sha256:")
+
+
+def _is_meant(row: Row, name: str, digest: str) -> bool:
+    if name.startswith("ni:///"):
+        return node(row, "thing").value.startswith(name.rstrip("…"))
+    has_digest = "sha256" in row and row["sha256"].value.startswith(digest)
+    return text(row, "name") == name or (len(digest) >= SHORTEST and has_digest)
 
 
 def _by_iri(registry: Reader, name: str) -> Iterable[NamedNode]:

@@ -13,6 +13,7 @@ from pressmark.api.cli.output import print_json, stdout, table
 from pressmark.api.cli.render import cell
 from pressmark.ontology import questions
 from pressmark.ontology.questions import Question
+from pressmark.ontology.terms import PM, PREFIXES
 from pressmark.registry import search
 from pressmark.registry.errors import InvalidInputError, NotFoundError
 from pressmark.registry.graph import Answer
@@ -149,7 +150,7 @@ def _question(name: str) -> Question:
 
 
 def _bound(registry: Registry, name: str, values: list[str]) -> dict[str, NamedNode | Literal]:
-    """The terms for a packaged question's parameters; artifacts may be given by any name."""
+    """The terms for a packaged question's parameters; things may be given by any name."""
     known = dict(_question(name).parameters)
     bound: dict[str, NamedNode | Literal] = {}
     for text in values:
@@ -160,17 +161,26 @@ def _bound(registry: Registry, name: str, values: list[str]) -> dict[str, NamedN
                 f"it has: {', '.join(f'{k} ({v})' for k, v in known.items()) or 'none'}",
             )
         is_iri = known[key].startswith("IRI")
-        bound[key] = _named(registry, value) if is_iri else Literal(value)
+        bound[key] = _named(registry, key, value) if is_iri else Literal(value)
     return bound
 
 
-def _named(registry: Registry, value: str) -> NamedNode:
-    """An IRI as it is, or the artifact that a name means."""
-    if value.startswith(("urn:uuid:", "ni:///")):
+def _named(registry: Registry, parameter: str, value: str) -> NamedNode:
+    """An IRI as it is, a term of the vocabulary by its short name, or what a name means."""
+    prefix, _, local = value.partition(":")
+    if prefix in PREFIXES:
+        return NamedNode(PREFIXES[prefix] + local)
+    if value.startswith(("urn:uuid:", "ni:///")) and not value.endswith("…"):
         return NamedNode(value)
+    if parameter == "run":
+        return search.resolve_run(registry, value)
+    if parameter == "dataset":
+        return search.resolve_description(registry, value, PM.DataSet)
     try:
         return search.resolve(registry, value)
     except NotFoundError as error:
+        if parameter == "thing":
+            return search.resolve_description(registry, value)
         hint = f"{error.hint}; or give an IRI" if error.hint else "give an IRI"
         raise NotFoundError(error.message, hint) from None
 

@@ -129,7 +129,8 @@ def activity(view: ActivityView) -> None:
     _print_numbers(view.measurements)
     for used in view.usages:
         stdout.print(
-            f"  used as {used.role.removesuffix('Role')}: {used.name or used.entity.value}",
+            f"  used as {used.role.removesuffix('Role')}: "
+            f"{used.name} {short_iri(used.entity.value)}".rstrip(),
             markup=False,
         )
     if view.error:

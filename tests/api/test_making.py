@@ -54,6 +54,21 @@ def test_an_evaluation_has_the_windows_that_it_is_asked_for(
     plain, overlapping = measured("--window", 16), measured("--window", 16, "--stride", 5)
     assert (plain["tokens"], plain["windows"]) == (40, 3)
     assert (overlapping["tokens"], overlapping["windows"]) == (40, 6)
+    assert_asked_by_any_name(cli, "wikitext-2-evaluation", used=3)  # one failed
+
+
+def assert_asked_by_any_name(cli, dataset: str, *, used: int) -> None:
+    """What used a data set is told for its name, its digest, and its IRI as tables print it."""
+    (known,) = cli("query", "descriptions", "kind=pm:DataSet", "--json").json
+    assert known["name"] == dataset
+    short = cli("query", "used_dataset", f"dataset={dataset}").out.splitlines()[1].split()[1]
+    assert short.endswith("…")
+    for name in (dataset, known["sha256"], known["sha256"][:8], known["thing"], short):
+        rows = cli("query", "used_dataset", f"dataset={name}", "--json").json
+        assert [row["dataset"] for row in rows] == [known["thing"]] * used
+    unknown = cli("query", "used_dataset", "dataset=wikitext-2-evaluatoin")
+    assert unknown.code == exit_codes.NOT_FOUND
+    assert f"did you mean '{dataset}'?" in unknown.err
 
 
 @pytest.mark.parametrize(

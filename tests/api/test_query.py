@@ -64,6 +64,26 @@ def test_a_shortened_iri_names_the_artifact(cli, registry) -> None:
     assert PM.Quantize.value in full
 
 
+@pytest.mark.parametrize("thing", ["tiny", "pressmark", "base"])
+def test_impact_is_asked_of_a_recipe_an_engine_or_an_artifact_by_name(cli, registry, thing) -> None:
+    rows = cli("query", "impact", f"thing={thing}", "--json").json
+    imported = ["base"] if thing == "pressmark" else []
+    assert [row["name"] for row in rows] == [*imported, "pruned", "int8"]
+    assert "used as base: pruned" in cli("show", "int8").out
+
+
+def test_a_run_is_named_by_its_digits(cli, registry) -> None:
+    run = cli("ls", "--runs", "--json").json[0]["run"]
+    (row,) = cli("query", "run_status", f"run={run[-8:]}", "--json").json
+    assert row["run"] == run
+
+
+def test_what_is_neither_artifact_nor_description_is_not_found(cli, registry) -> None:
+    ran = cli("query", "impact", "thing=tinny")
+    assert ran.code == exit_codes.NOT_FOUND
+    assert "did you mean 'tiny'?" in ran.err
+
+
 def test_numbers_and_truth_values_are_such_in_json(cli, registry) -> None:
     values = '1 1.5 2.5e0 true "1" 1e999 pm:x'
     text = f"PREFIX pm: <{PM.NAMESPACE}> SELECT ?v {{ VALUES ?v {{ {values} }} }}"

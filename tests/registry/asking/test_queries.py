@@ -130,6 +130,13 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("digest_uses", {"sha256": Literal(ONES)}, "thing kind name", [
         ("recipe", "recipe", "example"),
     ]),
+    ("descriptions", {"kind": [PM.DataSet, PM.Recipe]}, "thing kind name sha256", [
+        ("dataset", "DataSet", "text", "2" * 64), ("recipe", "Recipe", "example", "1" * 64),
+    ]),
+    ("descriptions", {}, "kind name", [
+        ("Person", "agent-1"), ("DataSet", "text"), ("Engine", "pressmark"),
+        ("Environment", NONE), ("Recipe", "example"),
+    ]),
     ("evaluation_identity", {"evaluation": "evaluation of int8"},
      "artifact comparedWith metric value unit", [
         ("int8", "base", "perplexity", 12.5, "1"), ("int8", "base", "speed", 100, "1/s"),

@@ -6,9 +6,10 @@ import pytest
 from pyoxigraph import NamedNode
 
 from pressmark.ontology.terms import PM
+from pressmark.registry.descriptions import dataset
 from pressmark.registry.errors import AmbiguousNameError, InvalidInputError, NotFoundError
 from pressmark.registry.ids import base_iri
-from pressmark.registry.search import find, resolve, resolve_run, with_file
+from pressmark.registry.search import find, resolve, resolve_description, resolve_run, with_file
 
 
 def names(world: Any, artifacts: list[Any]) -> list[str]:
@@ -33,6 +34,39 @@ def test_a_digest_or_its_beginning_finds_an_artifact(world: Any) -> None:
     assert with_file(world.reader, digest) == [world.int8]
     content = world.reader.rows("artifact_facts", artifact=world.int8)[0]["content"]
     assert resolve(world.reader, content.value) == world.int8
+
+
+def test_a_description_is_found_by_any_of_its_names(world: Any, tmp_path: Path) -> None:
+    reader, data = world.reader, world.history.dataset.iri
+    for name in ("text", " text ", "2222", "sha256:" + "2" * 64, data.value, data.value[:22] + "…"):
+        assert resolve_description(reader, name) == data
+        assert resolve_description(reader, name, PM.DataSet, PM.Recipe) == data
+    assert resolve_description(reader, "agent-1") == world.history.circumstances.agent.iri
+    for name, kinds in (("text", [PM.Recipe]), ("222", []), ("ni:///sha-256;x", [])):
+        with pytest.raises(NotFoundError):
+            resolve_description(reader, name, *kinds)
+    unknown = tmp_path / "text"
+    unknown.write_bytes(b"other bytes")
+    with pytest.raises(NotFoundError):
+        resolve_description(reader, str(unknown))
+
+
+def test_a_description_whose_name_fits_several_is_refused_with_the_list(
+    new_history: Callable[..., Any], reading: Any
+) -> None:
+    history = new_history(1)
+    run = history.run()
+    base = history.imported(run)
+    history.evaluate(run, base)
+    first = history.dataset
+    history.dataset = dataset("text", "4" * 64, 9, "MIT", "elsewhere")
+    history.evaluate(run, base)
+    reader = reading(history)
+    with pytest.raises(AmbiguousNameError) as caught:
+        resolve_description(reader, "text", PM.DataSet)
+    assert first.iri.value in str(caught.value)
+    assert history.dataset.iri.value in str(caught.value)
+    assert resolve_description(reader, "4444") == history.dataset.iri
 
 
 def test_a_name_that_fits_several_is_refused_with_the_list(world: Any) -> None:
