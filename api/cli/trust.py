@@ -91,6 +91,9 @@ def check(context: typer.Context, artifact: ArtifactName, json: Json = False) ->
         print_json({**vars(result), "holds": result.holds})
     else:
         for edge in result.edges:
+            if edge.verdict == "declared":
+                stdout.print(f"{edge.name}  declared elsewhere: nothing to check", markup=False)
+                continue
             rows = [("yes" if c.holds else "NO", c.text, c.detail) for c in edge.claims]
             table(
                 ("holds", "claim", "detail"),

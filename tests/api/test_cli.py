@@ -156,6 +156,12 @@ def test_register_with_a_known_and_an_unknown_parent(cli, registry, tmp_path) ->
     text = cli("lineage", "chat").out
     assert "declared" in text
     assert "some-hub/model" in text
+    checked = cli("check", "chat")
+    assert checked.code == 0
+    told = [line for line in checked.out.splitlines() if "declared" in line]
+    assert [line.split()[0] for line in told] == ["chat", "some-hub/model"]
+    assert all("nothing to check" in line for line in told)
+    assert "import  holds" in checked.out
 
 
 def test_alias_history(cli, registry) -> None:
