@@ -11,6 +11,7 @@ from pyoxigraph import Literal, NamedNode, Triple
 from pressmark.api.cli.app import Json, opened
 from pressmark.api.cli.output import print_json, stdout, table
 from pressmark.api.cli.render import cell
+from pressmark.api.sparql.text import read_query
 from pressmark.ontology import questions
 from pressmark.ontology.questions import Question
 from pressmark.ontology.terms import PM, PREFIXES
@@ -90,7 +91,9 @@ def query(
         return
     registry = opened(context)
     text = _query_text(name)
-    if text is None:
+    if text is not None:
+        read_query(text)  # the engine would follow SERVICE to whatever host it names
+    else:
         text = _question(name).bind(**_bound(registry, name, values or []))
     if format is not None:
         sys.stdout.write(registry.sparql_as(text, _MEDIA_TYPES[format]).decode())

@@ -74,8 +74,8 @@ def read_query(text: str) -> QueryText:
     form = next((word for word in words if word not in ("BASE", "PREFIX", "VERSION")), "")
     if form in _UPDATES:
         raise QueryRefusedError(
-            f"{form} changes data; this endpoint answers queries only",
-            "register artifacts and records through /v1 instead",
+            f"{form} changes data, and only queries are answered",
+            "register artifacts and run recipes instead: what they do is recorded",
         )
     if "SERVICE" in words:
         raise QueryRefusedError(
@@ -87,7 +87,7 @@ def read_query(text: str) -> QueryText:
             f"a query begins with SELECT, ASK, CONSTRUCT or DESCRIBE, not with {form!r}"
             if form
             else "the query is empty",
-            "see GET /v1/queries for questions that are ready to ask",
+            "`pressmark query` and GET /v1/queries list questions that are ready to ask",
         )
     return QueryText(text, QueryForm(form), "FROM" in words)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import socket
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -120,6 +121,22 @@ def test_a_format_that_cannot_hold_the_answer_is_refused(cli, registry, query, f
     ran = cli("query", query, "--format", form)
     assert ran.code == exit_codes.REFUSED
     assert "cannot hold the answer" in ran.err
+
+
+@pytest.mark.parametrize("keyword", ["SERVICE", "service silent", "SERV\\u0049CE"])
+@pytest.mark.parametrize("options", [[], ["--format", "json"]])
+def test_no_query_asks_another_server(cli, registry, tmp_path, keyword, options) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/sparql"
+        text = f"SELECT * {{ {keyword} <{url}> {{ ?s ?p ?o }} }}"
+        (tmp_path / "q.rq").write_text(text)
+        for query in (text, tmp_path / "q.rq"):
+            ran = cli("query", query, *options)
+            assert ran.code == exit_codes.REFUSED
+            assert "SERVICE would ask another server" in ran.err
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 @pytest.mark.parametrize("name", ["ancestor", "nothing-like-it", "none.rq"])
