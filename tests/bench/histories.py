@@ -5,6 +5,7 @@ bulk and lets the registry rebuild its graph, since a hundred thousand single co
 measure the filling.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,12 +39,16 @@ PARAMETERS = (
 )
 
 
+RECIPE = b"steps: [import, prune/wanda]"
+
+
 @dataclass(frozen=True)
 class Made:
-    """A record and the artifact that it brings into being."""
+    """A record, the artifact that it brings into being, and the bytes of that artifact's file."""
 
     record: Record
     artifact: NamedNode
+    data: bytes
 
 
 class History:
@@ -61,7 +66,7 @@ class History:
         )
         engine = descriptions.engine("0.1.0", "0" * 40, "0" * 64)
         self.circumstances = Circumstances(environment, engine, descriptions.agent("bench"))
-        self.recipe = descriptions.recipe("bench", "1" * 64, ("import", "prune/wanda"))
+        self.recipe = descriptions.recipe("bench", digest(RECIPE), ("import", "prune/wanda"))
         self.run = new_iri()
         self._number = 0
 
@@ -101,7 +106,8 @@ class History:
     def _made(self, kind: NamedNode, name: str, makes: NamedNode, parent: NamedNode | None) -> Made:
         self._number += 1
         now, step, iri = utc_now(), new_iri(), new_iri()
-        file = descriptions.FileEntry("model.safetensors", f"{self._number:064x}", 536_000_000)
+        data = f"model {self._number}".encode()
+        file = descriptions.FileEntry("model.safetensors", digest(data), len(data))
         artifact = NewArtifact(
             iri=iri,
             kind=makes,
@@ -131,4 +137,9 @@ class History:
             seed=0,
             cache_key=f"{self._number:064x}",
         )
-        return Made(activities.finish_step(finished), iri)
+        return Made(activities.finish_step(finished), iri, data)
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
