@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -16,8 +16,9 @@ from pyoxigraph import NamedNode, RdfFormat, parse
 
 from pressmark.ontology.terms import PM, PROV, RDF, RDFS
 from pressmark.registry.blobs import BlobStore
-from pressmark.registry.errors import BlobError
+from pressmark.registry.errors import BlobError, Violation
 from pressmark.registry.journal import Entry
+from pressmark.registry.record import Record
 
 _PREDICATES: Final = (
     *(PM.hasContent, PM.hasFile, PM.sha256, PM.fileName, PM.log, PM.byproduct),
@@ -25,11 +26,11 @@ _PREDICATES: Final = (
 )
 # Most lines of a bundle are about other things, and parsing is the slow part.
 _RELEVANT: Final = re.compile(
-    b"^<[^>]*> (?:%s|%s %s) .*\n"
+    b"^<[^>]*> (?:%s|%s (?:%s)) .*\n"
     % (
         b"|".join(re.escape(str(predicate).encode()) for predicate in _PREDICATES),
         re.escape(str(RDF.type).encode()),
-        re.escape(str(PM.Recipe).encode()),
+        b"|".join(re.escape(str(kind).encode()) for kind in (PM.Recipe, PM.ExternalArtifact)),
     ),
     re.MULTILINE,
 )
@@ -53,6 +54,7 @@ class References:
         self._plans: set[str] = set()
         self._byproducts: set[str] = set()
         self._retired: set[str] = set()
+        self._claimed: set[str] = set()
         self._uses: dict[str, list[str]] | None = None
 
     def add(self, entry: Entry, nquads: bytes) -> None:
@@ -63,6 +65,10 @@ class References:
             nquads: Its canonical N-Quads.
         """
         self.bundles.add(entry.bundle_digest)
+        self.read(nquads)
+
+    def read(self, nquads: bytes) -> None:
+        """Read what is in no journal yet, and so has no entry."""
         self._uses = None
         lines = b"".join(_RELEVANT.findall(nquads))
         for quad in parse(lines, format=RdfFormat.N_QUADS):
@@ -82,6 +88,8 @@ class References:
             self._retired.add(value.value)
         elif value == PM.Recipe:
             self._plans.add(subject)
+        elif value == PM.ExternalArtifact:
+            self._claimed.add(subject)
 
     def _value(self, subject: str, predicate: NamedNode, value: str) -> None:
         if predicate == PM.sha256:
@@ -124,8 +132,11 @@ class References:
         return self._digests_of(self._files) - self.live()
 
     def required(self) -> set[str]:
-        """The digests whose bytes must be here: without those of data sets, which may not be."""
-        alive = {content for content in self._files if not self._is_dead(content)}
+        """The digests whose bytes must be here.
+
+        Those of data sets may be here, and so may those of artifacts that are known by claim alone.
+        """
+        alive = {content for content in self._files if not self._is_dead(content, self._claimed)}
         plans = {self._digests[plan] for plan in self._plans if plan in self._digests}
         return self.bundles | self._logs | plans | self._digests_of(alive)
 
@@ -161,9 +172,9 @@ class References:
         named = (f"{self._labels.get(owner, 'artifact')} <{owner}>" for owner in owners)
         return ", ".join(named) or "a by-product"
 
-    def _is_dead(self, content: str) -> bool:
-        owners = self._owners.get(content, set())
-        return bool(owners) and owners <= self._retired and content not in self._byproducts
+    def _is_dead(self, content: str, claimed: Collection[str] = ()) -> bool:
+        owners = self._owners.get(content, set()).difference(claimed, self._retired)
+        return not owners and content in self._owners and content not in self._byproducts
 
     def _digests_of(self, contents: Iterable[str]) -> set[str]:
         files = (file for content in contents for file in self._files[content])
@@ -177,3 +188,26 @@ def total_size(blobs: BlobStore, digests: Iterable[str]) -> int:
         with suppress(BlobError):
             total += blobs.size(digest)
     return total
+
+
+def lacking_files(
+    record: Record, blobs: BlobStore, absent: Collection[str] = ()
+) -> Iterator[Violation]:
+    """Find the files that a record needs and nobody has: verification would miss them for ever.
+
+    Args:
+        record: The record, with the files that it brings.
+        blobs: Where the files are that it does not bring.
+        absent: The digests of files that need not be there.
+    """
+    references = References()
+    references.read(record.nquads)
+    for digest in sorted(references.required().difference(record.files, absent)):
+        if not blobs.has(digest):
+            yield Violation(
+                record.bundle.value,
+                "",
+                "bringsItsFiles",
+                "It names a file that is not here: store it first, or bring it with the record.",
+                f"{references.describe(digest)}, sha256 {digest}",
+            )
