@@ -20,7 +20,7 @@ from pressmark.compression.step import Step, step_class
 from pressmark.ontology.terms import PM
 from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.errors import NotFoundError
-from pressmark.registry.facts import scalar
+from pressmark.registry.facts import artifact_files, scalar, summaries
 from pressmark.registry.occurrences import (
     NO_LICENSE,
     Measurement,
@@ -148,19 +148,18 @@ def load_artifact(registry: Registry, iri: NamedNode) -> StoredArtifact:
     Raises:
         NotFoundError: No artifact has this IRI.
     """
-    rows = registry.rows("artifact_identity", artifact=iri)
-    if not rows:
-        raise NotFoundError(f"{iri.value} is no artifact of this registry")
-    row = rows[0]
+    found = summaries(registry, [iri]).get(iri)
+    if found is None:
+        raise NotFoundError(f"{iri.value} is no artifact of this registry", "pressmark ls")
     return StoredArtifact(
         iri=iri,
-        kind=_node(row["kind"]),
-        name=row["name"].value,
-        license=row["license"].value if "license" in row else NO_LICENSE,
-        files=_files(registry, iri),
-        content=_node(row["content"]) if "content" in row else None,
-        line=row["line"].value if "line" in row else None,
-        activity=_node(row["activity"]) if "activity" in row else None,
+        kind=found.kind,
+        name=found.name,
+        license=found.license or NO_LICENSE,
+        files=artifact_files(registry, iri),
+        content=found.content,
+        line=found.line,
+        activity=found.activity,
     )
 
 
@@ -258,21 +257,14 @@ def result_verdicts(registry: Registry, result: NamedNode) -> tuple[NamedNode, .
     return tuple(_node(row["verdict"]) for row in rows)
 
 
-def _files(registry: Registry, iri: NamedNode) -> tuple[FileEntry, ...]:
-    return tuple(
-        FileEntry(row["fileName"].value, row["sha256"].value, int(row["size"].value))
-        for row in registry.rows("artifact_files", artifact=iri)
-    )
-
-
 def _usages(
     registry: Registry, activity: NamedNode
 ) -> Iterator[tuple[NamedNode, NamedNode, StoredData | None]]:
     """Role and entity of what an activity used, in the order of its usages, and what is data."""
-    rows = registry.rows("step_usages", step=activity)
+    rows = registry.rows("usages", activity=activity)
     for row in sorted(rows, key=lambda row: int(row["usage"].value.rpartition("-")[2])):
         role, data = _node(row["role"]), None
-        if "sha256" in row:
+        if role in DATA_ROLES.values():
             texts = (row[key].value for key in ("name", "sha256", "license", "source"))
             data = StoredData(role, *texts)
         yield role, _node(row["entity"]), data

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from pyoxigraph import Literal, NamedNode
 
 from pressmark.ontology.questions import Value
+from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.graph import Row
 from pressmark.registry.occurrences import Scalar
 
@@ -101,6 +102,14 @@ def summaries(reader: Reader, artifacts: Iterable[NamedNode]) -> dict[NamedNode,
         for row in reader.rows("artifact_facts", artifact=wanted)
     }
     return {iri: found[iri] for iri in wanted if iri in found}
+
+
+def artifact_files(reader: Reader, artifact: NamedNode) -> tuple[FileEntry, ...]:
+    """The files of an artifact, by name; none where only its name is known."""
+    return tuple(
+        FileEntry(row["fileName"].value, row["sha256"].value, int(row["size"].value))
+        for row in reader.rows("artifact_files", artifact=artifact)
+    )
 
 
 def _summary(

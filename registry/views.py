@@ -14,6 +14,7 @@ from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.errors import NotFoundError
 from pressmark.registry.facts import (
     ArtifactSummary,
+    artifact_files,
     integer,
     local_name,
     node,
@@ -179,7 +180,7 @@ def view(registry: Registry, artifact: NamedNode) -> ArtifactView:
     retirements = registry.rows("retirements", artifact=artifact)
     return ArtifactView(
         summary=found,
-        files=tuple(_files(registry, artifact)),
+        files=artifact_files(registry, artifact),
         attributes=_pairs(registry.rows("artifact_attributes", artifact=artifact)),
         made_by=activity_view(registry, found.activity) if found.activity else None,
         evaluations=tuple(_evaluations(registry.rows("evaluations", artifact=artifact))),
@@ -252,11 +253,6 @@ def where(registry: Registry, path: Path) -> WhereView:
         if _text(row, "kind") != "file"
     )
     return WhereView(path, digest, tuple(found), tuple(other))
-
-
-def _files(registry: Registry, artifact: NamedNode) -> Iterator[FileEntry]:
-    for row in registry.rows("artifact_files", artifact=artifact):
-        yield FileEntry(row["fileName"].value, row["sha256"].value, int(row["size"].value))
 
 
 def _evaluations(rows: Iterable[Row]) -> Iterator[EvaluationView]:

@@ -6,10 +6,10 @@ from typing import Final, TypeAlias
 from pyoxigraph import NamedNode
 
 from pressmark.ontology.questions import question
-from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.facts import (
     ArtifactSummary,
     Reader,
+    artifact_files,
     integer,
     local_name,
     node,
@@ -96,7 +96,7 @@ def gather(reader: Reader, artifact: NamedNode, verification: Verification | Non
     return Report(
         artifact=known[artifact],
         made_at=utc_now(),
-        files=tuple(_file(row) for row in reader.rows("artifact_files", artifact=artifact)),
+        files=artifact_files(reader, artifact),
         retired=(retired[0]["endedAt"].value, retired[0]["reason"].value) if retired else None,
         lineage=lineage,
         assurance=chain_assurance(lineage.edges),
@@ -113,10 +113,6 @@ def gather(reader: Reader, artifact: NamedNode, verification: Verification | Non
 def _query(section: str, name: str, parameter: str, artifact: NamedNode) -> Query:
     asked = question(name)
     return Query(section, asked.question, asked.bind(**{parameter: artifact}))
-
-
-def _file(row: Row) -> FileEntry:
-    return FileEntry(row["fileName"].value, row["sha256"].value, int(row["size"].value))
 
 
 # -------------------------------------------------------------------------------------- the steps

@@ -65,12 +65,12 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
         ("int4", "QuantizedModel", "example after quantize/rtn", 19, "Apache-2.0", 201, 1000, 500,
          NONE, "example", "retiring int4"),
     ]),
+    ("artifact_facts", {"artifact": "pruned"}, "content activity", [
+        ("content of pruned", "making pruned"),
+    ]),
     ("artifact_facts", {"artifact": ["run", "engine", "evaluation of int8"]}, "artifact", []),
     ("artifact_files", {"artifact": "int8"}, "fileName size", [
         ("config.json", 100), ("model.safetensors", 101),
-    ]),
-    ("artifact_identity", {"artifact": "pruned"}, "kind license content line activity", [
-        ("PrunedModel", "Apache-2.0", "content of pruned", "example", "making pruned"),
     ]),
     ("artifact_names", {}, "name", [
         ("example after import",), ("example after prune/wanda",),
@@ -221,11 +221,6 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("step_parameters", {"step": "making int8"}, "name value", [
         ("layers", '["a","b"]'), ("sparsity", 0.5),
     ]),
-    ("step_usages", {"step": "evaluating int8"}, "role entity name sha256 license", [
-        ("baseRole", "int8", NONE, NONE, NONE),
-        ("evaluationRole", "dataset", "text", TWOS, "CC0-1.0"),
-        ("parentRole", "base", NONE, NONE, NONE),
-    ]),
     ("strays", {}, "subject", []),
     ("tags", {}, "artifact tag sequence", [("int8", "edge", 15)]),
     ("tags", {"artifact": "pruned"}, "tag", []),
@@ -237,6 +232,10 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("usages", {"activity": "evaluating base"}, "role entity name size license source", [
         ("baseRole", "base", "example after import", NONE, "Apache-2.0", NONE),
         ("evaluationRole", "dataset", "text", 1000, "CC0-1.0", "made for tests"),
+    ]),
+    ("usages", {"activity": "evaluating int8"}, "role entity sha256", [
+        ("baseRole", "int8", NONE), ("evaluationRole", "dataset", TWOS),
+        ("parentRole", "base", NONE),
     ]),
     ("used_dataset", {"dataset": "dataset"}, "sequence role activityKind stepName made", [
         (5, "evaluationRole", "Evaluate", "evaluate/perplexity", "evaluation of base"),
