@@ -14,6 +14,8 @@ from pressmark.registry import search, transfer, views
 from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.folders import local_path
 
+All = Annotated[bool, typer.Option("--all", help="Print every number; --json always has them all.")]
+
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
@@ -56,14 +58,16 @@ def ls(
     print_json(found) if json else render.artifacts(registry, found)
 
 
-def show(context: typer.Context, artifact: ArtifactName, json: Json = False) -> None:
-    """Show everything that is known of an artifact.
+def show(
+    context: typer.Context, artifact: ArtifactName, everything: All = False, json: Json = False
+) -> None:
+    """Show what is known of an artifact.
 
     Example: pressmark show prod
     """
     registry = opened(context)
     found = views.view(registry, search.resolve(registry, artifact))
-    print_json(found) if json else render.artifact(registry, found)
+    print_json(found) if json else render.artifact(registry, found, everything=everything)
 
 
 def where(
@@ -118,7 +122,11 @@ def lineage(
 
 
 def diff(
-    context: typer.Context, artifact: ArtifactName, other: ArtifactName, json: Json = False
+    context: typer.Context,
+    artifact: ArtifactName,
+    other: ArtifactName,
+    everything: All = False,
+    json: Json = False,
 ) -> None:
     """Compare two artifacts: files, tensors, parameters, metrics, lineage.
 
@@ -130,7 +138,7 @@ def diff(
     registry = opened(context)
     one, two = (search.resolve(registry, name) for name in (artifact, other))
     found = compare(registry, one, two)
-    print_json(found) if json else print_difference(found)
+    print_json(found) if json else print_difference(found, everything=everything)
 
 
 def report(

@@ -6,10 +6,12 @@ from itertools import groupby
 
 from rich.markup import escape
 
+from pressmark.api.cli.numbers import chosen, human_number, print_hidden
 from pressmark.api.cli.output import human_bytes, stdout, styled, table
 from pressmark.registry.diff import (
     Difference,
     FileChange,
+    MeasurementChange,
     MetricChange,
     Status,
     TensorChange,
@@ -18,11 +20,16 @@ from pressmark.registry.facts import short_id
 from pressmark.registry.lineage import Edge
 
 MOST_TENSORS = 20
-"""More changed tensors than this are counted, not listed; --json lists all."""
+"""More changed tensors than this are counted, not listed, unless all are asked for."""
 
 
-def print_difference(found: Difference) -> None:
-    """Print what two artifacts do not have in common: history, files, tensors, numbers."""
+def print_difference(found: Difference, *, everything: bool = False) -> None:
+    """Print what two artifacts do not have in common: history, files, tensors, numbers.
+
+    Args:
+        found: The difference.
+        everything: Whether all numbers and tensors are printed, not the telling ones alone.
+    """
     one, other = found.one, found.other
     stdout.print(
         f"[bold]{escape(one.name)}[/] {short_id(one.iri)}  and  "
@@ -36,11 +43,10 @@ def print_difference(found: Difference) -> None:
     _print_sides("facts", ("fact",), sides, [(f.name, f.one, f.other) for f in found.facts])
     settings = [(p.step, p.name, p.one, p.other) for p in found.parameters]
     _print_sides("parameters", ("step", "parameter"), sides, settings)
-    measured = [(m.step, m.metric, _number(m.one), _number(m.other)) for m in found.measurements]
-    _print_sides("measured by the steps", ("step", "metric"), sides, measured)
-    _print_metrics(found)
+    _print_measured(found, everything=everything)
+    _print_metrics(found, everything=everything)
     _print_files(found.files)
-    _print_tensors(found)
+    _print_tensors(found, everything=everything)
 
 
 def _print_sides(
@@ -51,12 +57,30 @@ def _print_sides(
         table((*keys, *sides), shown, title=f"\n{title}")
 
 
-def _print_metrics(found: Difference) -> None:
+def _print_measured(found: Difference, *, everything: bool) -> None:
+    rows: list[tuple[object, ...]] = []
+    hidden = 0
+    for step, changes in groupby(found.measurements, key=lambda change: change.step):
+        shown, more = chosen(changes, lambda change: change.metric, everything=everything)
+        hidden += more
+        rows += [(step, m.metric, _side(m, m.one), _side(m, m.other)) for m in shown]
+    sides = (found.one.name, found.other.name)
+    _print_sides("measured by the steps", ("step", "metric"), sides, rows)
+    print_hidden(hidden)
+
+
+def _side(change: MeasurementChange | MetricChange, value: float | None) -> str:
+    return human_number(value, change.unit)
+
+
+def _print_metrics(found: Difference, *, everything: bool) -> None:
     """A table for each data set and way of evaluating on it."""
     for data, metrics in groupby(sorted(found.metrics, key=_data), key=_data):
-        rows = [(m.metric, _number(m.one), _number(m.other), _change(m)) for m in metrics]
+        shown, hidden = chosen(metrics, lambda metric: metric.metric, everything=everything)
+        rows = [(m.metric, _side(m, m.one), _side(m, m.other), _change(m)) for m in shown]
         columns = ("metric", f">{found.one.name}", f">{found.other.name}", ">change")
         table(columns, rows, title=f"\nmetrics on {data}")
+        print_hidden(hidden)
 
 
 def _data(metric: MetricChange) -> str:
@@ -66,10 +90,6 @@ def _data(metric: MetricChange) -> str:
     if one is None or other is None or one == other:
         return text
     return f"{text}, against {short_id(one)} / {short_id(other)}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
 
 
 def _change(metric: MetricChange) -> str:
@@ -97,7 +117,7 @@ def _print_files(files: Iterable[FileChange]) -> None:
     table(("file", "", ">one", ">other"), rows, title="\nfiles")
 
 
-def _print_tensors(found: Difference) -> None:
+def _print_tensors(found: Difference, *, everything: bool) -> None:
     if found.unread:
         stdout.print(f"\ntensors not compared: {found.unread}", markup=False)
         return
@@ -105,9 +125,9 @@ def _print_tensors(found: Difference) -> None:
     told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     stdout.print(f"\ntensors: {told or 'none'}")
     changed = [tensor for tensor in found.tensors if tensor.status != Status.SAME]
-    table(("tensor", "", "one", "other"), [_tensor_row(t) for t in changed[:MOST_TENSORS]])
-    if len(changed) > MOST_TENSORS:
-        stdout.print(f"and {len(changed) - MOST_TENSORS} more; --json lists all")
+    shown = changed if everything else changed[:MOST_TENSORS]
+    table(("tensor", "", "one", "other"), [_tensor_row(tensor) for tensor in shown])
+    print_hidden(len(changed) - len(shown))
 
 
 def _tensor_row(tensor: TensorChange) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pyoxigraph import NamedNode
 
 from pressmark.api.cli import doubts
 from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, complete_artifact, opened
+from pressmark.api.cli.numbers import chosen
 from pressmark.api.cli.output import (
     estimated_seconds,
     human_bytes,
@@ -244,7 +245,8 @@ def print_run(result: RunResult, *, json: bool) -> None:
         return
     rows = []
     for outcome in result.outcomes:
-        measured = ", ".join(f"{m.name} {m.value:.4g}" for m in outcome.measurements[:4])
+        numbers, _ = chosen(outcome.measurements, lambda one: one.name, everything=False)
+        measured = ", ".join(f"{m.name} {m.value:.4g}" for m in numbers[:4])
         time = "reused" if outcome.reused else human_seconds(outcome.seconds)
         rows.append((outcome.name, outcome.step, short_id(outcome.result), time, measured))
     table(("name", "step", "result", ">time", "measured"), rows)

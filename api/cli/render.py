@@ -8,6 +8,7 @@ from pyoxigraph import NamedNode
 from rich.markup import escape
 from rich.tree import Tree
 
+from pressmark.api.cli.numbers import chosen, human_number, print_hidden
 from pressmark.api.cli.output import (
     Cell,
     human_bytes,
@@ -73,8 +74,8 @@ def runs(registry: Registry, *, as_json: bool) -> None:
     table(columns, [[cell(row, column) for column in columns] for row in rows])
 
 
-def artifact(registry: Registry, view: ArtifactView) -> None:
-    """Everything that is known of an artifact."""
+def artifact(registry: Registry, view: ArtifactView, *, everything: bool = False) -> None:
+    """What is known of an artifact: of what was measured the telling numbers, or everything."""
     summary = view.summary
     chain = assurance(registry, view.iri)
     facts = {
@@ -96,10 +97,10 @@ def artifact(registry: Registry, view: ArtifactView) -> None:
     stdout.print(f"[bold]{escape(view.name)}[/]")
     table(("", ""), [(key, value) for key, value in facts.items() if value])
     if view.made_by:
-        activity(view.made_by)
+        activity(view.made_by, everything=everything)
     for evaluation in view.evaluations:
         stdout.print(f"\n[bold]evaluated on {escape(evaluation.dataset)}[/]")
-        _print_numbers(evaluation.measurements)
+        _print_numbers(evaluation.measurements, everything=everything)
     stdout.print()
     files = [(file.name, human_bytes(file.size), file.sha256) for file in view.files]
     table(("file", ">size", "sha256"), files)
@@ -113,7 +114,7 @@ def _counted(summary: ArtifactSummary) -> str:
     return f"{count:,}" + ("" if nonzero is None else f", {nonzero:,} not zero")
 
 
-def activity(view: ActivityView) -> None:
+def activity(view: ActivityView, *, everything: bool = False) -> None:
     """How something was made."""
     cost = ", ".join(
         part
@@ -126,7 +127,7 @@ def activity(view: ActivityView) -> None:
     stdout.print(f"\n[bold]made by {escape(view.step or view.kind)}[/] {view.outcome} {cost}")
     for name, value in view.parameters.items():
         stdout.print(f"  {name} = {value}", markup=False)
-    _print_numbers(view.measurements)
+    _print_numbers(view.measurements, everything=everything)
     for used in view.usages:
         stdout.print(
             f"  used as {used.role.removesuffix('Role')}: "
@@ -209,15 +210,8 @@ def short_iri(iri: str) -> str:
     return _CONTENT.sub(r"\1…", _MINTED.sub(r"\1", iri))
 
 
-def _print_numbers(measurements: Iterable[Measurement]) -> None:
-    for one in measurements:
-        stdout.print(f"  {one.name}: {_number(one)}", markup=False)
-
-
-def _number(measurement: Measurement) -> str:
-    """A measured number as a person reads it: bytes in MB, counts in full."""
-    value, unit = measurement.value, measurement.unit
-    if unit == "By":
-        return human_bytes(value)
-    text = f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
-    return text if unit == "1" else f"{text} {unit}"
+def _print_numbers(measurements: Iterable[Measurement], *, everything: bool) -> None:
+    shown, hidden = chosen(measurements, lambda one: one.name, everything=everything)
+    for one in shown:
+        stdout.print(f"  {one.name}: {human_number(one.value, one.unit)}", markup=False)
+    print_hidden(hidden)
