@@ -34,7 +34,7 @@ def ls(
     ] = None,
     limit: Annotated[int, typer.Option(help="How many at most.")] = 50,
     after: Annotated[str | None, typer.Option(help="Go on after this artifact.")] = None,
-    runs: Annotated[bool, typer.Option("--runs", help="List runs instead.")] = False,
+    runs: Annotated[bool, typer.Option("--runs", help="List runs instead, newest first.")] = False,
     json: Json = False,
 ) -> None:
     """List artifacts, newest first.

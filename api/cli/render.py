@@ -65,8 +65,8 @@ def _standing(registry: Registry, one: ArtifactSummary) -> str:
 
 
 def runs(registry: Registry, *, as_json: bool) -> None:
-    """All runs with how far they got."""
-    rows = registry.rows("run_status")
+    """All runs with how far they got, newest first."""
+    rows = registry.rows("run_status")[::-1]
     if as_json:
         print_json(rows)
         return

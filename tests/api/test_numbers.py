@@ -74,6 +74,14 @@ def test_diff_begins_with_the_telling_numbers(cli, evaluated) -> None:
     assert "more with --all" in steps
 
 
+def test_runs_are_listed_newest_first(cli, evaluated) -> None:
+    names = [line.split()[2] for line in cli("ls", "--runs").out.splitlines()[1:]]
+    assert names[2:] == ["h", "c", "import"]
+    rows = cli("ls", "--runs", "--json").json
+    times = [row["startedAt"] for row in rows]
+    assert times == sorted(times, reverse=True)
+
+
 def test_a_number_that_is_not_known_is_shown() -> None:
     names = ["windows", "novelty", "sparsity", "sample_novelty"]
     assert chosen(names, str, everything=False) == (["sparsity", "novelty"], 2)
