@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
-from pyoxigraph import NamedNode, RdfFormat, parse
+from pyoxigraph import NamedNode, Quad, RdfFormat, parse
 
 from pressmark.ontology.terms import PM, PROV, RDF, RDFS
 from pressmark.registry.blobs import BlobStore
@@ -24,6 +24,7 @@ _PREDICATES: Final = (
     *(PM.hasContent, PM.hasFile, PM.sha256, PM.fileName, PM.log, PM.byproduct),
     *(PROV.invalidated, RDFS.label),
 )
+_TOLD: Final = frozenset({*_PREDICATES, RDF.type})
 # Most lines of a bundle are about other things, and parsing is the slow part.
 _RELEVANT: Final = re.compile(
     b"^<[^>]*> (?:%s|%s (?:%s)) .*\n"
@@ -69,13 +70,18 @@ class References:
 
     def read(self, nquads: bytes) -> None:
         """Read what is in no journal yet, and so has no entry."""
-        self._uses = None
         lines = b"".join(_RELEVANT.findall(nquads))
-        for quad in parse(lines, format=RdfFormat.N_QUADS):
-            if isinstance(quad.subject, NamedNode) and isinstance(quad.object, NamedNode):
-                self._link(quad.subject.value, quad.predicate, quad.object)
-            elif isinstance(quad.subject, NamedNode):
-                self._value(quad.subject.value, quad.predicate, str(quad.object.value))
+        self.read_parsed(parse(lines, format=RdfFormat.N_QUADS))
+
+    def read_parsed(self, quads: Iterable[Quad]) -> None:
+        """Read statements that are parsed already."""
+        self._uses = None
+        for subject, predicate, value, _ in quads:
+            if predicate in _TOLD and isinstance(subject, NamedNode):
+                if isinstance(value, NamedNode):
+                    self._link(subject.value, predicate, value)
+                else:
+                    self._value(subject.value, predicate, str(value.value))
 
     def _link(self, subject: str, predicate: NamedNode, value: NamedNode) -> None:
         if predicate == PM.hasContent:
@@ -201,7 +207,7 @@ def lacking_files(
         absent: The digests of files that need not be there.
     """
     references = References()
-    references.read(record.nquads)
+    references.read_parsed(record.statements)
     for digest in sorted(references.required().difference(record.files, absent)):
         if not blobs.has(digest):
             yield Violation(
