@@ -39,6 +39,8 @@ from pressmark.registry.activities import (
 )
 from pressmark.registry.ids import base_iri, format_time, is_ni_iri, ni_iri, sub_iri
 from pressmark.registry.record import Record, canonical_nquads
+from pressmark.registry.references import References
+from pressmark.registry.registry import Registry
 
 STEPS = (
     "import",
@@ -106,6 +108,13 @@ class History:
         for record in self.records:
             store.extend(record.quads())
         return store
+
+    def commit(self, registry: Registry, *records: Record) -> None:
+        """Commit records, all of them if none is given, although their files have no bytes."""
+        for record in records or self.records:
+            references = References()
+            references.read(record.nquads)
+            registry.commit(record, absent=references.named())
 
     def files(self, *names: str) -> tuple[FileEntry, ...]:
         """Invent files whose digests are new."""

@@ -235,7 +235,7 @@ def stored(world, tmp_path_factory) -> Iterator[Registry]:
         with registry.writing():
             for record in past:
                 if record.digest in world.past:
-                    registry.commit(record)
+                    world.history.commit(registry, record)
         yield registry
 
 

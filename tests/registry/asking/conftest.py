@@ -197,6 +197,5 @@ def world_registry(world: World, tmp_path: Path, believing: Callable[[Path], Reg
     """The world in a real registry; its files have no bytes."""
     registry = believing(tmp_path / "registry")
     with registry.writing():
-        for record in world.history.records:
-            registry.commit(record)
+        world.history.commit(registry)
     return registry

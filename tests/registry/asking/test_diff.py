@@ -320,8 +320,7 @@ class Chain:
         self.commit()
 
     def commit(self) -> None:
-        for record in self.history.records:
-            self.registry.commit(record)
+        self.history.commit(self.registry)
 
     def step(
         self, name: str, kind: NamedNode, product: NamedNode, *parents: NamedNode, **values: float
@@ -339,7 +338,7 @@ class Chain:
         )
         usages = tuple(Usage(p, role, started) for p, role in zip(parents, roles, strict=False))
         done = self._done(fields, name, kind, usages, values)
-        self.registry.commit(finish_step(replace(done, artifact=artifact)))
+        self.history.commit(self.registry, finish_step(replace(done, artifact=artifact)))
         return artifact.iri
 
     def evaluate(self, artifact: NamedNode, perplexity: float, **values: float) -> None:
@@ -357,7 +356,7 @@ class Chain:
             Usage(data.iri, PM.evaluationRole, started, data),
         )
         done = self._done(fields, "evaluate/perplexity", PM.Evaluate, usages, values)
-        self.registry.commit(finish_step(replace(done, evaluation=result)))
+        self.history.commit(self.registry, finish_step(replace(done, evaluation=result)))
 
     def _done(
         self,
