@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pressmark.compression.errors import CompressionError
 from pressmark.compression.history import StoredArtifact
 from pressmark.compression.step import Progress
 from pressmark.registry import cache
 from pressmark.registry.descriptions import FileEntry
+from pressmark.registry.folders import safe_name
 from pressmark.registry.ids import sha256_file
 from pressmark.registry.registry import Registry
 
@@ -21,6 +22,7 @@ def materialise(
 
     Raises:
         CompressionError: The artifact's bytes were never in this registry.
+        InvalidInputError: A recorded name leaves the folder.
         BlobMissingError: A file is gone.
         BlobDamagedError: A file is not what was recorded.
     """
@@ -33,7 +35,7 @@ def materialise(
     files = artifact.files
     label = f"fetching {artifact.name}"
     for file in progress.track(files, len(files), label) if progress else files:
-        target = folder.joinpath(*_safe_parts(file.name))
+        target = folder / safe_name(file.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         cache.materialise(registry.blobs, registry.root, file.sha256, target)
     return folder
@@ -63,10 +65,3 @@ def discard(folder: Path) -> None:
     """Removes a working folder, if it is there."""
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def _safe_parts(name: str) -> tuple[str, ...]:
-    path = PurePosixPath(name)
-    if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name:
-        raise CompressionError(f"the recorded file name {name!r} leaves its folder")
-    return path.parts

@@ -26,6 +26,7 @@ from pressmark.compression.measuring import Meter
 from pressmark.compression.progress import StepLog
 from pressmark.compression.step import Context, Evidence, Inputs, Output, Produced, Progress, Step
 from pressmark.compression.tensors import TensorFiles, require_finite
+from pressmark.registry.folders import list_files
 from pressmark.registry.ids import utc_now
 from pressmark.registry.occurrences import Costs
 
@@ -159,6 +160,7 @@ def _made_folder(step: Step, folder: Path | None, workdir: Path) -> Path:
         raise CompressionError(f"step {step.name} left no file in its output folder")
     if link := next((path for path in folder.rglob("*") if path.is_symlink()), None):
         raise CompressionError(f"step {step.name} left a link in its output: {link.name}")
+    list_files(folder)  # refuses names that could not be written again everywhere
     return folder
 
 

@@ -7,7 +7,7 @@ A symbolic link may not leave the folder, except that a snapshot of a Hugging Fa
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from pressmark.registry.descriptions import FileEntry
@@ -31,7 +31,7 @@ def list_files(path: Path, exclude: Sequence[str] = ()) -> dict[str, Path]:
     Raises:
         NotFoundError: There is nothing at the path.
         FileRefusedError: A link leads out of the folder or nowhere, an entry is no regular file, or
-            its name is not UTF-8.
+            its name is not UTF-8 or not safe everywhere (`safe_name`).
         InvalidInputError: There are no files at all.
     """
     if not path.exists():
@@ -69,6 +69,30 @@ def is_unicode(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
+def safe_name(name: str) -> PurePosixPath:
+    """Checks that a recorded file name stays inside the folder that it is written to, anywhere.
+
+    `list_files` takes in no other name, so whatever was stored can be written again.
+
+    Raises:
+        InvalidInputError: It is absolute, climbs with "..", is no plain relative name, or holds a
+            backslash, a colon or what cannot be printed, which other systems read as a way out.
+    """
+    if not _is_plain(name):
+        raise InvalidInputError(
+            f"the recorded file name {name!r} does not stay inside the target folder",
+            "nothing was written; whoever made this record meant harm or made a mistake",
+        )
+    return PurePosixPath(name)
+
+
+def _is_plain(name: str) -> bool:
+    path = PurePosixPath(name)
+    plain = str(path) == name and name not in ("", ".") and name.isprintable()
+    inside = not path.is_absolute() and ".." not in path.parts
+    return plain and inside and not set(name) & {"\\", ":"}
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     for entry in folder.iterdir():
         if entry.name in IGNORED:
@@ -82,6 +106,9 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _named(folder: Path, name: str) -> str:
     if not is_unicode(name):
         raise FileRefusedError(folder, ascii(name), "has a name that is not UTF-8", "rename it")
+    if not _is_plain(name):
+        problem = "has a name with a backslash, a colon or an unprintable character"
+        raise FileRefusedError(folder, ascii(name), problem, "rename it")
     return name
 
 

@@ -20,7 +20,7 @@ from pyoxigraph import Literal, NamedNode
 from pressmark.ontology.terms import PM, PROV
 from pressmark.registry import files
 from pressmark.registry.errors import BlobMissingError, InvalidInputError, NotFoundError
-from pressmark.registry.folders import local_path
+from pressmark.registry.folders import local_path, safe_name
 from pressmark.registry.graph import GraphReader
 from pressmark.registry.hashing import Seen
 from pressmark.registry.ids import base_iri
@@ -178,22 +178,6 @@ def _write(registry: Registry, artifact: NamedNode, digest: str, target: Path, s
                 "pull it from a registry that still has them: pressmark pull ARTIFACT REGISTRY",
             ) from error
         raise
-
-
-def safe_name(name: str) -> PurePosixPath:
-    """Check that a recorded file name stays inside the folder that it is written to.
-
-    Raises:
-        InvalidInputError: It is absolute, climbs with "..", or is no plain relative name.
-    """
-    path = PurePosixPath(name)
-    plain = str(path) == name and name not in ("", ".") and name.isprintable()
-    if not plain or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-        raise InvalidInputError(
-            f"the recorded file name {name!r} does not stay inside the target folder",
-            "nothing was written; whoever made this record meant harm or made a mistake",
-        )
-    return path
 
 
 def _refuse_nested(names: dict[PurePosixPath, str]) -> None:

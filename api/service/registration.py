@@ -15,12 +15,12 @@ from pressmark.api.service.tokens import Principal, Scope
 from pressmark.api.service.uploads import Upload, Uploads
 from pressmark.registry import lifecycle
 from pressmark.registry.errors import BlobDamagedError, InvalidInputError
+from pressmark.registry.folders import safe_name
 from pressmark.registry.ids import sha256_file
 from pressmark.registry.lifecycle import Registration
 from pressmark.registry.occurrences import NO_LICENSE
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import artifact_kind
-from pressmark.registry.transfer import safe_name
 from pressmark.registry.views import ArtifactView, view
 
 #: What a piece of an upload is sent as.

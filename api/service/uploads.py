@@ -15,7 +15,7 @@ from typing import Final
 
 from pressmark.api.errors import OffsetError, TooLargeError
 from pressmark.registry.errors import InvalidInputError, NotFoundError
-from pressmark.registry.transfer import safe_name
+from pressmark.registry.folders import safe_name
 
 #: Seconds after which an upload that nobody went on with is removed.
 LIFETIME: Final = 24 * 3600.0

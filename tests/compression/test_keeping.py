@@ -1,10 +1,12 @@
 """What runs leave behind survives garbage collection, travels, and verifies."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from pyoxigraph import NamedNode
 
+from pressmark.compression.artifact_files import materialise
 from pressmark.compression.checking import check
 from pressmark.compression.errors import StepFailedError
 from pressmark.compression.history import lineage, load_artifact, load_step
@@ -60,6 +62,17 @@ def test_what_travels_can_be_checked_and_made_again_elsewhere(
         push(shared_lab.registry, elsewhere, shouted.artifacts["joined"])
         assert check(elsewhere, shouted.artifacts["joined"]).holds
         assert reproduce(elsewhere, shouted.artifacts["joined"]).equal
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "C:x", "a\\..\\b", "a\nb"])
+def test_a_recorded_name_cannot_lead_out_of_the_working_folder(
+    shared_lab, shouted, tmp_path, name: str
+) -> None:
+    joined = load_artifact(shared_lab.registry, shouted.artifacts["joined"])
+    hostile = replace(joined, files=(replace(joined.files[0], name=name),))
+    with pytest.raises(InvalidInputError, match="does not stay inside"):
+        materialise(shared_lab.registry, hostile, tmp_path / "out")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
 
 
 def test_the_history_verifies(shared_lab, shouted) -> None:

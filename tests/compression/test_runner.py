@@ -239,6 +239,7 @@ def test_a_lying_step_is_refuted_and_not_reused(lab) -> None:
     "step",
     [
         *("example/vandal", "example/linker", "example/void", "example/nan"),
+        "example/scrawl .* a name with a backslash, a colon",
         "example/overflow .* tensor w: holds NaN or infinity",
     ],
 )

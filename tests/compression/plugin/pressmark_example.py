@@ -183,6 +183,16 @@ class Linker(Append):
         return super().apply(inputs, context)
 
 
+class Scrawl(Append):
+    """Leaves a file whose name is a drive elsewhere."""
+
+    name = "example/scrawl"
+
+    def apply(self, inputs: Inputs, context: Context) -> Output:
+        (context.output / "C:notes.txt").touch()
+        return super().apply(inputs, context)
+
+
 class Void(Append):
     """Leaves nothing."""
 

@@ -10,18 +10,20 @@ from pressmark.registry import blobs
 from pressmark.registry.errors import (
     BlobDamagedError,
     BlobMissingError,
+    FileRefusedError,
     InvalidInputError,
     NotFoundError,
     RecordRefusedError,
     Violation,
 )
+from pressmark.registry.folders import list_files, safe_name
 from pressmark.registry.fsck import fsck
 from pressmark.registry.gc import gc
 from pressmark.registry.ids import new_iri
 from pressmark.registry.layout import object_key
 from pressmark.registry.record import Record
 from pressmark.registry.registry import Registry
-from pressmark.registry.transfer import export_artifact, history, pull, push, safe_name
+from pressmark.registry.transfer import export_artifact, history, pull, push
 
 Workshop = Any
 
@@ -232,6 +234,14 @@ HOSTILE_NAMES += ["a\0b", "a/", "..", "a\nb"]
 def test_a_recorded_name_cannot_lead_out(name: str) -> None:
     with pytest.raises(InvalidInputError, match="does not stay inside"):
         safe_name(name)
+
+
+@pytest.mark.parametrize("name", ["C:x", "a\\..\\b", "a\nb", "sub/a:b"])
+def test_what_could_not_be_written_again_is_not_taken_in(name: str, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / name).write_text("text")
+    with pytest.raises(FileRefusedError, match="has a name with a backslash, a colon or"):
+        list_files(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a", "a.b", "a/b/c", "...", "..a", "-rf", "ü 1.txt"])
