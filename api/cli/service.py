@@ -72,7 +72,10 @@ def create(
 
 @tokens.command(name="list")
 def list_(context: typer.Context, json: Json = False) -> None:
-    """List the tokens, without their secrets."""
+    """List the tokens, without their secrets.
+
+    Example: pressmark token list
+    """
     kept = database(registry_path(context))
     names = {profile.agent: profile.name for profile in Profiles(kept).all()}
     found = Tokens(kept).all()
