@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -60,6 +61,7 @@ class Config:
         try:
             values = json.loads(path.read_bytes())
             _check_format(values["format"], values.get("pressmark", ""), path)
+            _check_keys(values)
             config = cls(**values)
         except NotADirectoryError:
             raise NotFoundError(
@@ -107,6 +109,14 @@ def _check_format(found: object, release: str, path: Path) -> None:
         f"run `pip install 'pressmark=={release or '0'}'` and `pressmark push` its artifacts "
         "into a registry that this release has made",
     )
+
+
+def _check_keys(keys: Collection[str]) -> None:
+    known = {field.name for field in fields(Config)}
+    wrong = [f"the key {key!r} is unknown" for key in sorted(set(keys) - known)]
+    wrong += [f"the key {key!r} is missing" for key in sorted(known - set(keys))]
+    if wrong:
+        raise ValueError("; ".join(wrong))
 
 
 def _check_shapes(config: Config, path: Path) -> None:

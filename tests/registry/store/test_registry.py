@@ -284,6 +284,15 @@ def test_other_versions_are_refused_with_a_command(
     assert command in caught.value.hint
 
 
+@pytest.mark.parametrize("key", ["ontology", "shapes", "blobs", "graph", "pressmark"])
+def test_a_wrong_key_of_the_configuration_is_named(registry: Registry, key: str) -> None:
+    path, wrong = registry.root / "registry.json", f"{key[:-1]}_"
+    path.write_text(path.read_text().replace(f'"{key}":', f'"{wrong}":'))
+    with pytest.raises(StoreDamagedError) as caught:
+        Registry.open(registry.root)
+    assert f"the key '{wrong}' is unknown; the key '{key}' is missing" in caught.value.message
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1, "colour": "red"}'])
 def test_a_malformed_configuration_is_damage(registry: Registry, text: str) -> None:
     (registry.root / "registry.json").write_text(text)
