@@ -8,8 +8,10 @@ import rdflib
 from pyoxigraph import Literal, NamedNode, Quad, Store
 
 from pressmark.ontology import SHAPES_VERSION, shapes
-from pressmark.ontology.terms import DCAT, PM, PROV, RDF, XSD
+from pressmark.ontology.terms import DCAT, PM, PROV, RDF, RDFS, XSD
+from pressmark.registry.descriptions import description_digest
 from pressmark.registry.errors import RecordRefusedError, Violation
+from pressmark.registry.ids import ni_iri
 from pressmark.registry.neighbourhood import JOURNAL_GRAPH
 from pressmark.registry.record import Record, canonical_nquads
 from pressmark.registry.reference import reference_shapes
@@ -135,6 +137,20 @@ def test_a_changed_description_is_refused(chain) -> None:
     (violation,) = Validator().validate(record, Store())
     assert violation.shape == "namedByItsDigest"
     assert "were changed" in violation.message
+
+
+def test_a_description_speaks_of_itself_alone(chain) -> None:
+    """Also where its name is the digest of all that it says, and the stranger is well described."""
+    good = chain.records[0]
+    own = chain.circumstances.environment.iri
+    stranger = NamedNode("urn:uuid:00000000-0000-7000-8000-00000000ffff")
+    said = [(RDF.type, PM.Model), (RDF.type, PROV.Entity), (RDFS.label, Literal("a stranger"))]
+    quads = [*good.quads(), *(Quad(stranger, *one, own) for one in said)]
+    new = ni_iri(description_digest((q.triple for q in quads if q.graph_name == own), own))
+    renamed = (Quad(*(new if term == own else term for term in quad)) for quad in quads)
+    record = Record(good.bundle, canonical_nquads(renamed))
+    (violation,) = Validator().validate(record, Store())
+    assert (violation.focus, violation.shape) == (stranger.value, "describesItself")
 
 
 def test_a_record_is_refused_when_it_is_in_the_store_already(chain) -> None:
