@@ -1,9 +1,10 @@
 """Recipes: what to do, as data.
 
-A recipe names its inputs and data sets and lists steps. It is checked completely, each step's
-parameters included, before any work is done; all that is wrong is told at once, with file, lines
-and suggestions. The bytes of the file are the recipe: they are stored verbatim and named by their
-digest.
+A recipe names its inputs and data sets and lists steps. Names, types and ranges of everything in it
+are checked before any work is done; all that is wrong is told at once, with file, lines and
+suggestions. What depends on a model's shapes (a group size that must divide its widths) is refused
+when the step begins, before it computes anything; the steps before it are then kept. The bytes of
+the file are the recipe: they are stored verbatim and named by their digest.
 
 Example::
 
@@ -63,14 +64,20 @@ class DataSource(_Strict):
 
     Attributes:
         packaged: Name of a text that Pressmark ships.
-        path: A local text file, relative to the recipe's folder.
+        path: A local .txt, .jsonl, .json or .parquet file, relative to the recipe's folder.
         hub: A Hugging Face data set id.
-        license: SPDX identifier; needed for `path` and `hub`.
+        license: SPDX identifier; needed for `path` and `hub`, known for `packaged`.
         subset: Configuration of a hub data set.
         split: Split of a hub data set.
         revision: Commit of a hub data set.
-        column: Text column of a hub data set.
+        column: Text column of a hub data set, or of a file with columns.
     """
+
+    _BELONGING: ClassVar[Mapping[str, frozenset[str]]] = {
+        "packaged": frozenset(),
+        "path": frozenset({"license", "column"}),
+        "hub": frozenset({"license", "subset", "split", "revision", "column"}),
+    }
 
     packaged: str | None = None
     path: str | None = None
@@ -83,9 +90,12 @@ class DataSource(_Strict):
 
     @model_validator(mode="after")
     def _one_origin(self) -> DataSource:
-        origins = [origin for origin in (self.packaged, self.path, self.hub) if origin]
+        origins = [origin for origin in self._BELONGING if getattr(self, origin)]
         if len(origins) != 1:
             raise ValueError("give exactly one of 'packaged', 'path' and 'hub'")
+        given = {key for key in self.model_fields_set if getattr(self, key) is not None}
+        if idle := sorted(given - self._BELONGING[origins[0]] - {origins[0]}):
+            raise ValueError(f"'{idle[0]}' says nothing about a '{origins[0]}' text")
         if not self.packaged and not self.license:
             raise ValueError("a text that is not packaged needs a 'license'")
         return self

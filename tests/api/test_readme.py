@@ -43,6 +43,20 @@ def test_the_recipe_is_accepted() -> None:
     assert [planned.step.name for planned in recipe.steps][:2] == ["prune/wanda", "quantize/rtn"]
 
 
+def test_every_form_of_a_data_set_is_shown_and_accepted() -> None:
+    import yaml
+
+    from pressmark.compression.data import PACKAGED
+    from pressmark.compression.recipe import DataSource
+
+    forms = [yaml.safe_load(form) for form in re.findall(r"^\| `(\{.*\})` \|", README, re.M)]
+    sources = [DataSource.model_validate(form) for form in forms]
+    assert {key for form in forms for key in form} == set(DataSource.model_fields)
+    assert {source.packaged for source in sources} <= {None, *PACKAGED}
+    for name in re.findall(r"`(compression/[\w/]+\.py)`", README):
+        assert (ROOT / name).is_file()
+
+
 def test_the_step_runs_and_its_check_holds(
     tiny_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
