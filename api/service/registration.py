@@ -18,7 +18,6 @@ from pressmark.registry.errors import BlobDamagedError, InvalidInputError
 from pressmark.registry.folders import safe_name
 from pressmark.registry.ids import sha256_file
 from pressmark.registry.lifecycle import Registration
-from pressmark.registry.occurrences import NO_LICENSE
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import artifact_kind
 from pressmark.registry.views import ArtifactView, view
@@ -61,7 +60,12 @@ class Claim(BaseModel):
         description="Artifacts here, by any name; or names of models that are not here.",
         examples=[["bf16"]],
     )
-    license: str | None = Field(default=None, max_length=200, examples=["apache-2.0"])
+    license: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Without it: the joint licence of the parents that are known here.",
+        examples=["apache-2.0"],
+    )
     source: str | None = Field(default=None, max_length=2000, description="Where it can be found.")
     kind: str = Field(default="FineTunedModel", max_length=100)
 
@@ -164,7 +168,7 @@ def _stated(claim: Claim, folder: str) -> Registration:
         path=Path(folder),
         name=claim.name,
         parents=tuple(claim.parents),
-        license=claim.license or NO_LICENSE,
+        license=claim.license,
         source=claim.source,
         kind=artifact_kind(claim.kind),
     )

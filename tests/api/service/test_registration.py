@@ -75,6 +75,14 @@ def test_a_fine_tune_made_elsewhere_with_a_parent_here_and_one_that_is_not(
     }
 
 
+def test_a_licence_is_inherited_where_none_is_stated(writer: TestClient) -> None:
+    files = [{"upload": uploaded(writer, "config.json", b"{}")}]
+    claim = {"name": "child", "files": files, "parents": ["base", "someone/else"]}
+    made = writer.post("/v1/artifacts", json=claim).json()
+    base = writer.get("/v1/artifacts/base").json()
+    assert made["summary"]["license"] == base["summary"]["license"] == "Apache-2.0"
+
+
 def test_an_upload_is_gone_on_with_where_it_broke_off(writer: TestClient) -> None:
     upload = announce(writer, "a.bin", 10)
     send(writer, upload, 0, b"01234")
