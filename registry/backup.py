@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import re
-import secrets
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -125,23 +124,13 @@ def restore(source: Path | str, target: Path | str, *, progress: Progress = SILE
         StorageFullError: The target's disk is full.
     """
     source, target = local_path(source), local_path(target).absolute()
-    if target.exists() and not _is_empty(target):
+    if target.exists() and not files.is_empty_folder(target):
         raise InvalidInputError(
             f"{target} is not empty; nothing was restored",
             "name a folder that does not exist yet, and move it into place afterwards",
         )
-    files.make_folder(target.parent)
-    staging = target.with_name(f".{target.name}-{secrets.token_hex(4)}.restoring")
-    try:
-        with full_disk_named(str(target)):
-            made = _staged(source, staging, progress)
-        if target.exists():
-            target.rmdir()
-        staging.rename(target)
-        files.sync_folder(target.parent)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return made
+    with full_disk_named(str(target)), files.new_folder(target) as staging:
+        return _staged(source, staging, progress)
 
 
 # -- where a backup goes -----------------------------------------------------------------------
@@ -159,7 +148,7 @@ def _sink(target: Path, registry: Registry) -> Iterator[_Sink]:
         with _new_tar(target) as sink:
             yield sink
         return
-    if target.exists() and not _is_empty(target):
+    if target.exists() and not files.is_empty_folder(target):
         _refuse_other_registry(target, registry)
     files.make_folder(target)
     yield _Folder(target)
@@ -392,7 +381,3 @@ def _manifest(data: bytes, where: Path) -> Backup:
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
-
-
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())

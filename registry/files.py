@@ -14,7 +14,9 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -166,3 +168,31 @@ def remove(path: Path) -> None:
     """Removes a file if it is there. Not durable until its folder is synced."""
     path.unlink(missing_ok=True)
     _done("remove", path)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Fills a folder that appears under its name when the block ends, complete, or not at all.
+
+    Args:
+        target: The folder; it must not exist, or be empty.
+
+    Yields:
+        A name beside it, for the folder that the block makes.
+    """
+    make_folder(target.parent)
+    staging = target.with_name(f".{target.name}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    try:
+        yield staging
+        if target.exists():
+            target.rmdir()
+        staging.rename(target)
+        _done("rename", target)
+        sync_folder(target.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def is_empty_folder(path: Path) -> bool:
+    """Whether a path is a folder that holds nothing."""
+    return path.is_dir() and not any(path.iterdir())

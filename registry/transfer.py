@@ -8,8 +8,6 @@ that was interrupted is simply repeated.
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -144,27 +142,21 @@ def export_artifact(
         BlobDamagedError: Bytes are damaged.
     """
     target = local_path(target).absolute()
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+    if target.exists() and not files.is_empty_folder(target):
         raise InvalidInputError(f"{target} is not empty", "name a folder that does not exist yet")
     rows = registry.rows("artifact_files", artifact=artifact)
     if not rows:
         raise NotFoundError(f"no files are known of <{artifact.value}>")
     named = {safe_name(row["fileName"].value): row["sha256"].value for row in rows}
     _refuse_nested(named)
-    files.make_folder(target.parent)
-    staging = target.with_name(f".{target.name}-{secrets.token_hex(4)}.partial")
-    try:
-        size = sum(int(row["size"].value) for row in rows)
-        with counting(progress, size, "writing", MEGABYTE) as seen:
-            for name, digest in named.items():
-                (staging / name).parent.mkdir(parents=True, exist_ok=True)
-                _write(registry, artifact, digest, staging / name, seen)
-        if target.exists():
-            target.rmdir()
-        staging.rename(target)
-        files.sync_folder(target.parent)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    size = sum(int(row["size"].value) for row in rows)
+    with (
+        files.new_folder(target) as staging,
+        counting(progress, size, "writing", MEGABYTE) as seen,
+    ):
+        for name, digest in named.items():
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            _write(registry, artifact, digest, staging / name, seen)
     return sorted(target / name for name in named)
 
 
