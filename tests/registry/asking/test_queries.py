@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pyoxigraph import Literal, NamedNode, Store
+from pyoxigraph import Literal, NamedNode, Quad, Store
 
 from pressmark import ontology
 from pressmark.ontology.questions import bind, question, questions
@@ -92,8 +92,9 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("artifacts_with_content", {"content": "content of int4"}, "artifact name", [
         ("int4", "example after quantize/rtn"),
     ]),
-    ("artifacts_with_file", {"sha256": Literal("000300000009" "0001".rjust(64 - 12, "0"))},
-     "artifact", []),
+    ("artifacts_with_file", {"sha256": Literal("30000000e0001".rjust(64, "0"))},
+     "sequence artifact fileName", [(4, "int8", "model.safetensors")]),
+    ("artifacts_with_file", {"sha256": Literal("f" * 64)}, "artifact", []),
     ("assurance", {"artifact": "int8"}, "child about parent origin evidence", [
         ("int8", "int8#derivation-0", "pruned", "executed", "reproduced"),
         ("pruned", "pruned#derivation-0", "base", "executed", "checked"),
@@ -263,6 +264,14 @@ def test_a_query_gives_the_expected_rows(
     assert set(columns.split()) <= set(question(name).columns)
     found = [tuple(world.value(row.get(column)) for column in columns.split()) for row in rows]
     assert found == expected
+
+
+def test_a_statement_in_no_graph_is_a_stray(world: Any, reading: Any) -> None:
+    reader = reading(world.history)
+    stray = Quad(world.int8, PM.alias, Literal("a lie"))
+    reader.store.add(stray)
+    (row,) = reader.rows("strays")
+    assert (row["subject"], row["predicate"], row["object"]) == (*stray.triple,)
 
 
 def test_every_query_has_an_expected_result() -> None:
