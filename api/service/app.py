@@ -52,7 +52,6 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     """
     chosen = settings or Settings()
     registry = Registry.open(folder)
-    uploads = Uploads(registry.root / "uploads", chosen.longest_file)
     pool = QueryPool(registry.root / "snapshots", chosen.queries)
 
     @asynccontextmanager
@@ -70,18 +69,14 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.registry = registry
+    app.state.queries = pool
+    app.state.uploads = Uploads(registry.root / "uploads", chosen.longest_file)
     app.state.gate = Gate(Tokens(Database(registry.root / FILE_NAME)), anonymous=chosen.anonymous)
     add_handlers(app)
     _add_headers(app)
-    app.include_router(health.router(registry))
-    for routes in (
-        artifacts.router(registry),
-        lifecycle.router(registry),
-        records.router(registry),
-        registration.router(registry, uploads),
-        endpoint.router(pool),
-    ):
-        app.include_router(routes, dependencies=[Depends(needs(Scope.READ))])
+    app.include_router(health.routes)
+    for group in (artifacts, lifecycle, records, registration, endpoint):
+        app.include_router(group.routes, dependencies=[Depends(needs(Scope.READ))])
     return app
 
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi import APIRouter, Body, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pyoxigraph import NamedNode
 
-from pressmark.api.plain import schema
-from pressmark.api.service.resources import Reference, answers, json_answer
+from pressmark.api.schemas import schema
+from pressmark.api.service.dependencies import Artifact, Store
+from pressmark.api.service.resources import Name, answers, json_answer
 from pressmark.api.service.security import circumstances_of, needs
 from pressmark.api.service.tokens import Scope
 from pressmark.registry import lifecycle
@@ -17,8 +18,8 @@ from pressmark.registry.lifecycle import AliasChange
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
 
+routes = APIRouter(prefix="/v1", tags=["lifecycle"])
 _WRITER = Depends(needs(Scope.WRITE))
-Name = Annotated[str, Path(max_length=100, examples=["prod"])]
 
 
 class AliasTarget(BaseModel):
@@ -62,72 +63,74 @@ class AliasHistory:
     changes: tuple[AliasChange, ...]
 
 
-def router(registry: Registry) -> APIRouter:
-    """The routes that decide about artifacts, and those that tell what was decided."""
-    routes = APIRouter(prefix="/v1", tags=["lifecycle"])
+@routes.get("/aliases", summary="What each alias means", responses=answers(schema(AliasList)))
+def aliases(request: Request, registry: Store) -> Response:
+    """Every alias and the artifact that it means now."""
+    found = sorted(lifecycle.aliases(registry).items())
+    return json_answer(request, AliasList(tuple(Alias(*each) for each in found)))
 
-    def meant(reference: str) -> NamedNode:
-        return resolve(registry, reference, paths=False)
 
-    def now(request: Request, artifact: NamedNode) -> Response:
-        return json_answer(request, summaries(registry, [artifact])[artifact])
+@routes.get(
+    "/aliases/{alias}", summary="What it meant", responses=answers(schema(AliasHistory), 404)
+)
+def alias_history(request: Request, registry: Store, alias: Name) -> Response:
+    """What an alias meant, when, and who decided it."""
+    changes = lifecycle.alias_history(registry, alias)
+    return json_answer(request, AliasHistory(tuple(changes)))
 
-    @routes.get("/aliases", summary="What each alias means", responses=answers(schema(AliasList)))
-    def aliases(request: Request) -> Response:
-        found = sorted(lifecycle.aliases(registry).items())
-        return json_answer(request, AliasList(tuple(Alias(*each) for each in found)))
 
-    @routes.get(
-        "/aliases/{alias}", summary="What it meant", responses=answers(schema(AliasHistory), 404)
-    )
-    def history(request: Request, alias: Name) -> Response:
-        changes = lifecycle.alias_history(registry, alias)
-        return json_answer(request, AliasHistory(tuple(changes)))
+@routes.put(
+    "/aliases/{alias}",
+    summary="Let it mean an artifact from now on",
+    dependencies=[_WRITER],
+    responses=answers(schema(ArtifactSummary), 404, 409, 422),
+)
+def move_alias(
+    request: Request, registry: Store, alias: Name, target: Annotated[AliasTarget, Body()]
+) -> Response:
+    """Lets an alias mean an artifact; what it meant before stays in its history."""
+    artifact = resolve(registry, target.artifact, paths=False)
+    lifecycle.set_alias(registry, alias, artifact, circumstances_of(request))
+    return _now(request, registry, artifact)
 
-    @routes.put(
-        "/aliases/{alias}",
-        summary="Let it mean an artifact from now on",
-        dependencies=[_WRITER],
-        responses=answers(schema(ArtifactSummary), 404, 409, 422),
-    )
-    def move(request: Request, alias: Name, target: Annotated[AliasTarget, Body()]) -> Response:
-        artifact = meant(target.artifact)
-        lifecycle.set_alias(registry, alias, artifact, circumstances_of(request))
-        return now(request, artifact)
 
-    @routes.put(
-        "/artifacts/{artifact}/tags/{tag}",
-        summary="Put a tag on it",
-        dependencies=[_WRITER],
-        responses=answers(schema(ArtifactSummary), 404, 409),
-    )
-    def tag(request: Request, artifact: Reference, tag: Name) -> Response:
-        iri = meant(artifact)
-        lifecycle.set_tag(registry, tag, iri, circumstances_of(request))
-        return now(request, iri)
+@routes.put(
+    "/artifacts/{artifact}/tags/{tag}",
+    summary="Put a tag on it",
+    dependencies=[_WRITER],
+    responses=answers(schema(ArtifactSummary), 404, 409),
+)
+def put_tag(request: Request, registry: Store, artifact: Artifact, tag: Name) -> Response:
+    """Puts a tag on an artifact."""
+    lifecycle.set_tag(registry, tag, artifact, circumstances_of(request))
+    return _now(request, registry, artifact)
 
-    @routes.delete(
-        "/artifacts/{artifact}/tags/{tag}",
-        summary="Take a tag off",
-        dependencies=[_WRITER],
-        responses=answers(schema(ArtifactSummary), 404, 409),
-    )
-    def untag(request: Request, artifact: Reference, tag: Name) -> Response:
-        iri = meant(artifact)
-        lifecycle.set_tag(registry, tag, iri, circumstances_of(request), remove=True)
-        return now(request, iri)
 
-    @routes.post(
-        "/artifacts/{artifact}/retirement",
-        summary="Withdraw it; its record stays",
-        dependencies=[_WRITER],
-        responses=answers(schema(ArtifactSummary), 404, 409, 422),
-    )
-    def retire(
-        request: Request, artifact: Reference, why: Annotated[Retirement, Body()]
-    ) -> Response:
-        iri = meant(artifact)
-        lifecycle.retire(registry, iri, why.reason, circumstances_of(request), force=why.force)
-        return now(request, iri)
+@routes.delete(
+    "/artifacts/{artifact}/tags/{tag}",
+    summary="Take a tag off",
+    dependencies=[_WRITER],
+    responses=answers(schema(ArtifactSummary), 404, 409),
+)
+def take_tag(request: Request, registry: Store, artifact: Artifact, tag: Name) -> Response:
+    """Takes a tag off an artifact."""
+    lifecycle.set_tag(registry, tag, artifact, circumstances_of(request), remove=True)
+    return _now(request, registry, artifact)
 
-    return routes
+
+@routes.post(
+    "/artifacts/{artifact}/retirement",
+    summary="Withdraw it; its record stays",
+    dependencies=[_WRITER],
+    responses=answers(schema(ArtifactSummary), 404, 409, 422),
+)
+def retire(
+    request: Request, registry: Store, artifact: Artifact, why: Annotated[Retirement, Body()]
+) -> Response:
+    """Withdraws an artifact from use."""
+    lifecycle.retire(registry, artifact, why.reason, circumstances_of(request), force=why.force)
+    return _now(request, registry, artifact)
+
+
+def _now(request: Request, registry: Registry, artifact: NamedNode) -> Response:
+    return json_answer(request, summaries(registry, [artifact])[artifact])

@@ -8,8 +8,9 @@ from fastapi.concurrency import run_in_threadpool
 from pyoxigraph import RdfFormat
 
 from pressmark.api.errors import UnsupportedMediaTypeError
-from pressmark.api.plain import schema
 from pressmark.api.requests import limited_body
+from pressmark.api.schemas import schema
+from pressmark.api.service.dependencies import Store
 from pressmark.api.service.resources import answers, json_answer
 from pressmark.api.service.security import needs
 from pressmark.api.service.tokens import Scope
@@ -39,33 +40,33 @@ class Judgement:
     violations: tuple[Violation, ...]
 
 
-def router(registry: Registry) -> APIRouter:
-    """The routes that take records."""
-    routes = APIRouter(prefix="/v1/records", tags=["records"])
-    bodies = {"requestBody": {"content": {kind: {} for kind in _FORMATS}, "required": True}}
+routes = APIRouter(prefix="/v1/records", tags=["records"])
+_BODIES = {"requestBody": {"content": {kind: {} for kind in _FORMATS}, "required": True}}
 
-    @routes.post(
-        "/validation",
-        summary="Validate a record without storing it",
-        openapi_extra=bodies,
-        responses=answers(schema(Judgement), 413, 415),
-    )
-    async def validate(request: Request) -> Response:
-        record = await _record(request)
-        return json_answer(request, await run_in_threadpool(_judged, registry, record))
 
-    @routes.post(
-        "",
-        summary="Commit a record",
-        dependencies=[Depends(needs(Scope.WRITE))],
-        openapi_extra=bodies,
-        responses=answers(schema(Receipt), 413, 415, 422),
-    )
-    async def commit(request: Request) -> Response:
-        record = await _record(request)
-        return json_answer(request, await run_in_threadpool(registry.commit, record))
+@routes.post(
+    "/validation",
+    summary="Validate a record without storing it",
+    openapi_extra=_BODIES,
+    responses=answers(schema(Judgement), 413, 415),
+)
+async def validate_record(request: Request, registry: Store) -> Response:
+    """Judges a record as a commit would."""
+    record = await _record(request)
+    return json_answer(request, await run_in_threadpool(_judged, registry, record))
 
-    return routes
+
+@routes.post(
+    "",
+    summary="Commit a record",
+    dependencies=[Depends(needs(Scope.WRITE))],
+    openapi_extra=_BODIES,
+    responses=answers(schema(Receipt), 413, 415, 422),
+)
+async def commit_record(request: Request, registry: Store) -> Response:
+    """Commits a record; the receipt says that it is there for good. Twice is as good as once."""
+    record = await _record(request)
+    return json_answer(request, await run_in_threadpool(registry.commit, record))
 
 
 async def _record(request: Request) -> Record:

@@ -8,17 +8,17 @@ from fastapi import APIRouter, Body, Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pressmark.api.errors import UnsupportedMediaTypeError
-from pressmark.api.plain import schema
-from pressmark.api.service.resources import answers, json_answer
+from pressmark.api.schemas import schema
+from pressmark.api.service.dependencies import Store, UploadFolder
+from pressmark.api.service.resources import Name, answers, json_answer
 from pressmark.api.service.security import circumstances_of, needs
 from pressmark.api.service.tokens import Principal, Scope
-from pressmark.api.service.uploads import Upload, Uploads
+from pressmark.api.service.uploads import Upload
 from pressmark.registry import lifecycle
 from pressmark.registry.errors import BlobDamagedError, InvalidInputError
 from pressmark.registry.folders import safe_name
 from pressmark.registry.ids import sha256_file
 from pressmark.registry.lifecycle import Registration
-from pressmark.registry.registry import Registry
 from pressmark.registry.search import artifact_kind
 from pressmark.registry.views import ArtifactView, view
 
@@ -70,85 +70,96 @@ class Claim(BaseModel):
     kind: str = Field(default="FineTunedModel", max_length=100)
 
 
-def router(registry: Registry, uploads: Uploads) -> APIRouter:
-    """The routes that take files and register what they are."""
-    routes = APIRouter(prefix="/v1", tags=["registration"])
-    may_write = Depends(needs(Scope.WRITE))
+routes = APIRouter(prefix="/v1", tags=["registration"])
+_MAY_WRITE = Depends(needs(Scope.WRITE))
 
-    @routes.post(
-        "/uploads",
-        status_code=201,
-        summary="Announce a file",
-        dependencies=[may_write],
-        responses=answers(None, 413, 422) | {201: {"model": schema(Upload)}},
-    )
-    def begin(request: Request, file: Annotated[Announced, Body()]) -> Response:
-        upload = uploads.begin(file.name, file.size, _agent(request))
-        response = json_answer(request, upload)
-        response.status_code = 201
-        response.headers["Location"] = f"/v1/uploads/{upload.id}"
-        return response
 
-    @routes.get(
-        "/uploads/{upload}",
-        summary="How far it is",
-        dependencies=[may_write],
-        responses=answers(schema(Upload), 404),
-    )
-    def progress(request: Request, upload: str) -> Response:
-        return json_answer(request, uploads.get(upload, _agent(request)))
+@routes.post(
+    "/uploads",
+    status_code=201,
+    summary="Announce a file",
+    dependencies=[_MAY_WRITE],
+    responses=answers(None, 413, 422) | {201: {"model": schema(Upload)}},
+)
+def begin_upload(
+    request: Request, uploads: UploadFolder, file: Annotated[Announced, Body()]
+) -> Response:
+    """Announces a file by name and size; its bytes follow in pieces."""
+    upload = uploads.begin(file.name, file.size, _agent(request))
+    return _created(json_answer(request, upload), f"/v1/uploads/{upload.id}")
 
-    @routes.patch(
-        "/uploads/{upload}",
-        summary="Send bytes from its offset on",
-        dependencies=[may_write],
-        openapi_extra={"requestBody": {"content": {PIECE: {}}, "required": True}},
-        responses=answers(schema(Upload), 404, 409, 413, 415, 422),
-    )
-    async def piece(
-        request: Request, upload: str, upload_offset: Annotated[int, Header(ge=0)]
-    ) -> Response:
-        if request.headers.get("content-type") != PIECE:
-            raise UnsupportedMediaTypeError(
-                "a piece of an upload has another type", f"send {PIECE}"
-            )
-        found = uploads.get(upload, _agent(request))
-        return json_answer(request, await uploads.append(found, upload_offset, request.stream()))
 
-    @routes.delete(
-        "/uploads/{upload}",
-        status_code=204,
-        summary="Give it up",
-        dependencies=[may_write],
-        responses=answers(None, 404) | {204: {"description": "It is gone"}},
-    )
-    def give_up(request: Request, upload: str) -> Response:
-        uploads.discard(uploads.get(upload, _agent(request)))
-        return Response(status_code=204)
+@routes.get(
+    "/uploads/{upload}",
+    summary="How far it is",
+    dependencies=[_MAY_WRITE],
+    responses=answers(schema(Upload), 404),
+)
+def upload_progress(request: Request, uploads: UploadFolder, upload: Name) -> Response:
+    """How many bytes of a file are here: where to go on."""
+    return json_answer(request, uploads.get(upload, _agent(request)))
 
-    @routes.post(
-        "/artifacts",
-        status_code=201,
-        summary="Register an artifact made elsewhere",
-        dependencies=[may_write],
-        responses=answers(None, 404, 409, 422) | {201: {"model": schema(ArtifactView)}},
-    )
-    def register(request: Request, claim: Annotated[Claim, Body()]) -> Response:
-        sent = [uploads.complete(file.upload, _agent(request)) for file in claim.files]
-        with tempfile.TemporaryDirectory(dir=uploads.folder, prefix="claim-") as folder:
-            for file, upload in zip(claim.files, sent, strict=True):
-                _place(uploads.path(upload.id), Path(folder), upload.name, file.sha256)
-            artifact = lifecycle.register(
-                registry, _stated(claim, folder), circumstances_of(request), paths=False
-            )
-        for upload in sent:
-            uploads.discard(upload)
-        response = json_answer(request, view(registry, artifact))
-        response.status_code = 201
-        response.headers["Location"] = f"/v1/artifacts/{artifact.value.removeprefix('urn:uuid:')}"
-        return response
 
-    return routes
+@routes.patch(
+    "/uploads/{upload}",
+    summary="Send bytes from its offset on",
+    dependencies=[_MAY_WRITE],
+    openapi_extra={"requestBody": {"content": {PIECE: {}}, "required": True}},
+    responses=answers(schema(Upload), 404, 409, 413, 415, 422),
+)
+async def upload_piece(
+    request: Request,
+    uploads: UploadFolder,
+    upload: Name,
+    upload_offset: Annotated[int, Header(ge=0)],
+) -> Response:
+    """Adds bytes to a file. Those that arrived before a connection broke stay."""
+    if request.headers.get("content-type") != PIECE:
+        raise UnsupportedMediaTypeError("a piece of an upload has another type", f"send {PIECE}")
+    found = uploads.get(upload, _agent(request))
+    return json_answer(request, await uploads.append(found, upload_offset, request.stream()))
+
+
+@routes.delete(
+    "/uploads/{upload}",
+    status_code=204,
+    summary="Give it up",
+    dependencies=[_MAY_WRITE],
+    responses=answers(None, 404) | {204: {"description": "It is gone"}},
+)
+def give_up_upload(request: Request, uploads: UploadFolder, upload: Name) -> Response:
+    """Removes a file that is not registered yet."""
+    uploads.discard(uploads.get(upload, _agent(request)))
+    return Response(status_code=204)
+
+
+@routes.post(
+    "/artifacts",
+    status_code=201,
+    summary="Register an artifact made elsewhere",
+    dependencies=[_MAY_WRITE],
+    responses=answers(None, 404, 409, 422) | {201: {"model": schema(ArtifactView)}},
+)
+def register_artifact(
+    request: Request, registry: Store, uploads: UploadFolder, claim: Annotated[Claim, Body()]
+) -> Response:
+    """Registers what complete uploads are, with the parents that their maker declares."""
+    sent = [uploads.complete(file.upload, _agent(request)) for file in claim.files]
+    with tempfile.TemporaryDirectory(dir=uploads.folder, prefix="claim-") as folder:
+        for file, upload in zip(claim.files, sent, strict=True):
+            _place(uploads.path(upload.id), Path(folder), upload.name, file.sha256)
+        stated = _stated(claim, folder)
+        artifact = lifecycle.register(registry, stated, circumstances_of(request), paths=False)
+    for upload in sent:
+        uploads.discard(upload)
+    place = f"/v1/artifacts/{artifact.value.removeprefix('urn:uuid:')}"
+    return _created(json_answer(request, view(registry, artifact)), place)
+
+
+def _created(response: Response, place: str) -> Response:
+    response.status_code = 201
+    response.headers["Location"] = place
+    return response
 
 
 def _place(source: Path, folder: Path, name: str, sha256: str | None) -> None:

@@ -8,14 +8,8 @@ from fastapi import Path, Request, Response
 
 from pressmark.api.plain import plain
 
-Reference = Annotated[
-    str,
-    Path(
-        description="UUID, IRI, alias, name or digest; a beginning of a UUID or digest will do.",
-        examples=["prod"],
-        max_length=200,
-    ),
-]
+Name = Annotated[str, Path(max_length=200, examples=["prod"])]
+"""An alias, a tag, or any name of an artifact, in a path."""
 
 
 def json_answer(request: Request, value: object, links: tuple[str, ...] = ()) -> Response:

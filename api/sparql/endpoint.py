@@ -29,48 +29,45 @@ _GRAPH_QUERY: Final = "CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }"
 Parameters = list[tuple[str, str]]
 
 
-def router(pool: QueryPool) -> APIRouter:
-    """The routes ``/sparql`` and ``/rdf-graph-store`` over a pool of workers."""
-    routes = APIRouter(tags=["sparql"])
-    answers: dict[int | str, dict[str, Any]] = {
-        200: {"description": "The answer", "content": {kind: {} for kind in (*RESULTS, *GRAPHS)}},
-        400: {"description": "The query is malformed"},
-        403: {"description": "The query would write, or ask elsewhere"},
-        406: {"description": "No acceptable format"},
-        413: {"description": "The query or its answer is too long"},
-        503: {"description": "The query took too long, or too many are running"},
-    }
-
-    @routes.get("/sparql", summary="Ask a query, or describe the service", responses=answers)
-    async def get(request: Request) -> Response:
-        parameters = _decoded(request.url.query.encode())
-        if not any(name == "query" for name, _ in parameters):
-            return _description(request)
-        return await _answered(pool, request, parameters)
-
-    @routes.post("/sparql", summary="Ask a query", responses=answers)
-    async def post(request: Request) -> Response:
-        body = await limited_body(request, 3 * pool.limits.query_bytes)
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        parameters = _decoded(request.url.query.encode())
-        if kind == FORM:
-            parameters += _decoded(body)
-        elif kind == QUERY:
-            parameters.append(("query", _text(body)))
-        else:
-            raise UnsupportedMediaTypeError(
-                f"a query cannot be sent as {kind or 'nothing'}", f"send {QUERY} or {FORM}"
-            )
-        return await _answered(pool, request, parameters)
-
-    @routes.get("/rdf-graph-store", summary="One graph, or all", responses=answers)
-    async def graph(request: Request) -> Response:
-        return await _graph(pool, request)
-
-    return routes
+routes = APIRouter(tags=["sparql"])
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The answer", "content": {kind: {} for kind in (*RESULTS, *GRAPHS)}},
+    400: {"description": "The query is malformed"},
+    403: {"description": "The query would write, or ask elsewhere"},
+    406: {"description": "No acceptable format"},
+    413: {"description": "The query or its answer is too long"},
+    503: {"description": "The query took too long, or too many are running"},
+}
 
 
-async def _answered(pool: QueryPool, request: Request, parameters: Parameters) -> Response:
+@routes.get("/sparql", summary="Ask a query, or describe the service", responses=_ANSWERS)
+async def ask_by_get(request: Request) -> Response:
+    """Section 2.1.1: a query in the address; without one, the service's description."""
+    parameters = _decoded(request.url.query.encode())
+    if not any(name == "query" for name, _ in parameters):
+        return _description(request)
+    return await _answered(request, parameters)
+
+
+@routes.post("/sparql", summary="Ask a query", responses=_ANSWERS)
+async def ask_by_post(request: Request) -> Response:
+    """Sections 2.1.2 and 2.1.3: a query as a form, or as the body itself."""
+    body = await limited_body(request, 3 * _pool(request).limits.query_bytes)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    parameters = _decoded(request.url.query.encode())
+    if kind == FORM:
+        parameters += _decoded(body)
+    elif kind == QUERY:
+        parameters.append(("query", _text(body)))
+    else:
+        raise UnsupportedMediaTypeError(
+            f"a query cannot be sent as {kind or 'nothing'}", f"send {QUERY} or {FORM}"
+        )
+    return await _answered(request, parameters)
+
+
+async def _answered(request: Request, parameters: Parameters) -> Response:
+    pool = _pool(request)
     query = read_query(_only(parameters, "query"))
     offered = GRAPHS if query.form.gives_graph else RESULTS
     kind = negotiate(request.headers.get("accept", ""), offered)
@@ -95,7 +92,10 @@ def _ask(pool: QueryPool, query: QueryText, format_name: str, parameters: Parame
     )
 
 
-async def _graph(pool: QueryPool, request: Request) -> Response:
+@routes.get("/rdf-graph-store", summary="One graph, or all", responses=_ANSWERS)
+async def read_graph(request: Request) -> Response:
+    """Graph Store Protocol section 5.2: one named graph, or the union of all."""
+    pool = _pool(request)
     parameters = _decoded(request.url.query.encode())
     names = [name for name, _ in parameters]
     if names not in (["graph"], ["default"]):
@@ -157,3 +157,7 @@ def _graph_name(text: str) -> str:
         return NamedNode(text).value
     except ValueError as error:
         raise MalformedQueryError(f"{text!r} is not an IRI: {error}") from None
+
+
+def _pool(request: Request) -> QueryPool:
+    return request.app.state.queries  # type: ignore[no-any-return]

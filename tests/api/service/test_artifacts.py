@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from pressmark.api.plain import plain, schema
+from pressmark.api.plain import plain
+from pressmark.api.schemas import schema
 from pressmark.api.service.artifacts import ArtifactPage
 from pressmark.registry.lineage import Lineage, ancestors
 from pressmark.registry.registry import Registry

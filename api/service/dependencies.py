@@ -1,0 +1,52 @@
+"""What routes are given: the registry, the uploads under way, the pool of query workers."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from pyoxigraph import NamedNode
+
+from pressmark.api.service.uploads import Uploads
+from pressmark.api.sparql.pool import QueryPool
+from pressmark.registry.registry import Registry
+from pressmark.registry.search import resolve
+
+
+def _registry(request: Request) -> Registry:
+    return request.app.state.registry  # type: ignore[no-any-return]
+
+
+def _uploads(request: Request) -> Uploads:
+    return request.app.state.uploads  # type: ignore[no-any-return]
+
+
+def _queries(request: Request) -> QueryPool:
+    return request.app.state.queries  # type: ignore[no-any-return]
+
+
+Store = Annotated[Registry, Depends(_registry)]
+"""The registry that is served."""
+
+UploadFolder = Annotated[Uploads, Depends(_uploads)]
+"""The uploads under way."""
+
+Queries = Annotated[QueryPool, Depends(_queries)]
+"""The workers that answer untrusted queries."""
+
+
+def _meant(
+    registry: Store,
+    artifact: Annotated[
+        str,
+        Path(
+            description="UUID, IRI, alias, name or digest; the beginning of the first or last will do.",
+            examples=["prod"],
+            max_length=200,
+        ),
+    ],
+) -> NamedNode:
+    """The artifact that a path names. What lies on the server's disk is no name."""
+    return resolve(registry, artifact, paths=False)
+
+
+Artifact = Annotated[NamedNode, Depends(_meant)]
+"""The artifact that the path parameter ``artifact`` names."""
