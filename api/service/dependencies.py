@@ -38,7 +38,7 @@ def _meant(
     artifact: Annotated[
         str,
         Path(
-            description="UUID, IRI, alias, name or digest; the beginning of the first or last will do.",
+            description="UUID, IRI, alias, name or digest; 4+ first digits are enough.",
             examples=["prod"],
             max_length=200,
         ),
