@@ -82,6 +82,7 @@ def definition(store: Store, iri: str) -> str:
 def _class_lines(store: Store, prefix: str, names: Iterable[str]) -> Iterable[str]:
     base = PREFIXES[prefix]
     yield f"\n\nclass {prefix.upper()}:"
+    yield f'    """The terms of <{base}> that are used here."""\n'
     yield f'    NAMESPACE: Final = "{base}"\n'
     for name in names:
         constant = f"{name}_" if iskeyword(name) else name

@@ -12,6 +12,8 @@ from pyoxigraph import NamedNode as _Node
 
 
 class PM:
+    """The terms of <https://w3id.org/pressmark/ns#> that are used here."""
+
     NAMESPACE: Final = "https://w3id.org/pressmark/ns#"
 
     Adapt: Final = _Node("https://w3id.org/pressmark/ns#Adapt")
@@ -273,6 +275,8 @@ class PM:
 
 
 class PROV:
+    """The terms of <http://www.w3.org/ns/prov#> that are used here."""
+
     NAMESPACE: Final = "http://www.w3.org/ns/prov#"
 
     Activity: Final = _Node("http://www.w3.org/ns/prov#Activity")
@@ -315,6 +319,8 @@ class PROV:
 
 
 class PPLAN:
+    """The terms of <http://purl.org/net/p-plan#> that are used here."""
+
     NAMESPACE: Final = "http://purl.org/net/p-plan#"
 
     Plan: Final = _Node("http://purl.org/net/p-plan#Plan")
@@ -324,6 +330,8 @@ class PPLAN:
 
 
 class MLS:
+    """The terms of <http://www.w3.org/ns/mls#> that are used here."""
+
     NAMESPACE: Final = "http://www.w3.org/ns/mls#"
 
     HyperParameterSetting: Final = _Node("http://www.w3.org/ns/mls#HyperParameterSetting")
@@ -332,6 +340,8 @@ class MLS:
 
 
 class DCAT:
+    """The terms of <http://www.w3.org/ns/dcat#> that are used here."""
+
     NAMESPACE: Final = "http://www.w3.org/ns/dcat#"
 
     Dataset: Final = _Node("http://www.w3.org/ns/dcat#Dataset")
@@ -339,6 +349,8 @@ class DCAT:
 
 
 class DCTERMS:
+    """The terms of <http://purl.org/dc/terms/> that are used here."""
+
     NAMESPACE: Final = "http://purl.org/dc/terms/"
 
     license: Final = _Node("http://purl.org/dc/terms/license")
@@ -346,6 +358,8 @@ class DCTERMS:
 
 
 class RDF:
+    """The terms of <http://www.w3.org/1999/02/22-rdf-syntax-ns#> that are used here."""
+
     NAMESPACE: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
     first: Final = _Node("http://www.w3.org/1999/02/22-rdf-syntax-ns#first")
@@ -355,6 +369,8 @@ class RDF:
 
 
 class RDFS:
+    """The terms of <http://www.w3.org/2000/01/rdf-schema#> that are used here."""
+
     NAMESPACE: Final = "http://www.w3.org/2000/01/rdf-schema#"
 
     comment: Final = _Node("http://www.w3.org/2000/01/rdf-schema#comment")
@@ -363,6 +379,8 @@ class RDFS:
 
 
 class XSD:
+    """The terms of <http://www.w3.org/2001/XMLSchema#> that are used here."""
+
     NAMESPACE: Final = "http://www.w3.org/2001/XMLSchema#"
 
     anyURI: Final = _Node("http://www.w3.org/2001/XMLSchema#anyURI")
@@ -374,6 +392,8 @@ class XSD:
 
 
 class SH:
+    """The terms of <http://www.w3.org/ns/shacl#> that are used here."""
+
     NAMESPACE: Final = "http://www.w3.org/ns/shacl#"
 
     IRI: Final = _Node("http://www.w3.org/ns/shacl#IRI")
