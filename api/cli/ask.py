@@ -172,9 +172,9 @@ def _named(registry: Registry, parameter: str, value: str) -> NamedNode:
     """An IRI as it is, a term of the vocabulary by its short name, or what a name means."""
     prefix, _, local = value.partition(":")
     if prefix in PREFIXES:
-        return NamedNode(PREFIXES[prefix] + local)
+        return _iri(PREFIXES[prefix] + local)
     if value.startswith(("urn:uuid:", "ni:///")) and not value.endswith("…"):
-        return NamedNode(value)
+        return _iri(value)
     if parameter == "run":
         return search.resolve_run(registry, value)
     if parameter == "dataset":
@@ -186,6 +186,13 @@ def _named(registry: Registry, parameter: str, value: str) -> NamedNode:
             return search.resolve_description(registry, value)
         hint = f"{error.hint}; or give an IRI" if error.hint else "give an IRI"
         raise NotFoundError(error.message, hint) from None
+
+
+def _iri(text: str) -> NamedNode:
+    try:
+        return NamedNode(text)
+    except ValueError as error:
+        raise InvalidInputError(f"{text!r} is no IRI: {error}", "give a name or an IRI") from None
 
 
 def _print(found: Answer, *, full: bool) -> None:

@@ -142,7 +142,10 @@ def run(
         bool, typer.Option("--no-cache", help="Do every step, also known ones.")
     ] = False,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of every random choice. Default: the recipe's.")
+        int | None,
+        typer.Option(
+            min=0, max=2**32 - 1, help="Seed of every random choice. Default: the recipe's."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

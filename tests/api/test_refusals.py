@@ -43,6 +43,9 @@ REFUSED = [
     ("report int8 -o s3://bucket/x.md", exit_codes.REFUSED, "s3://bucket/x.md"),
     ("where s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
     ("register s3://bucket/x --name a", exit_codes.REFUSED, "s3://bucket/x"),
+    ("query ancestors artifact=urn:uuid:<>", exit_codes.REFUSED, "'urn:uuid:<>' is no IRI"),
+    ("query ancestors artifact=pm:<>", exit_codes.REFUSED, "is no IRI"),
+    ("query ancestors artifact=ni:///<", exit_codes.REFUSED, "is no IRI"),
     ("show {no_utf8}", exit_codes.REFUSED, "is not UTF-8"),
     ("show {strange}", exit_codes.NOT_FOUND, "is not UTF-8"),
     ("register {strange} --name a", exit_codes.REFUSED, "is not UTF-8"),
@@ -123,6 +126,13 @@ def test_a_file_whose_name_is_not_text_can_be_asked_about(registry, tmp_path) ->
     assert ran.returncode == exit_codes.NOT_FOUND
     assert json.loads(ran.stdout)["path"] == str(file)
     assert a_process(registry, "where", str(file)).returncode == exit_codes.NOT_FOUND
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**32), "1.5"])
+def test_a_seed_that_cannot_be_is_a_wrong_command_line(cli, registry, seed) -> None:
+    ran = cli("run", "wanda-int8", "--input", "base", f"--seed={seed}")
+    assert ran.code == exit_codes.USAGE
+    assert "--seed" in ran.err
 
 
 def test_a_damaged_registry_is_not_the_users_mistake(cli, chain, tmp_path) -> None:
