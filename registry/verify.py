@@ -315,8 +315,8 @@ class _Audit:
         self.examined["journal"] += self.journal.refresh()
         for damage in self.journal.damages():
             self._add("journal", str(self.journal.path), damage)
-        heads = (entry.digest for entry in self._entries()) if kept_head else ()
-        if kept_head and kept_head not in (GENESIS, *heads):
+        heads = () if kept_head is None else (entry.digest for entry in self._entries())
+        if kept_head is not None and kept_head not in (GENESIS, *heads):
             problem = f"no entry has the digest {kept_head}, which was its head once"
             self._add("journal", str(self.journal.path), problem)
 

@@ -135,6 +135,13 @@ def test_a_seed_that_cannot_be_is_a_wrong_command_line(cli, registry, seed) -> N
     assert "--seed" in ran.err
 
 
+def test_an_empty_head_is_not_taken_for_none(cli, registry) -> None:
+    """As in --head "$KEPT" where nothing was kept."""
+    ran = cli("verify", "int8", "--head", "")
+    assert ran.code == exit_codes.ANSWER_IS_NO
+    assert "was its head once" in ran.out
+
+
 def test_a_damaged_registry_is_not_the_users_mistake(cli, chain, tmp_path) -> None:
     import shutil
 
