@@ -116,6 +116,7 @@ class Registry:
 
         Raises:
             InvalidInputError: There is a registry already, or the path is a remote URL.
+            PressmarkError: The blob store or the graph cannot be opened; there is no registry.
         """
         root = _local_path(path)
         if (root / FILE_NAME).exists():
@@ -123,9 +124,13 @@ class Registry:
         files.make_folder(root)
         config = Config(blobs=blobs or "blobs", graph=graph or "graph")
         config.save(root)
-        registry = cls(root, config, wait, validator)
-        with registry.writing():
-            return registry
+        try:
+            registry = cls(root, config, wait, validator)
+            with registry.writing():
+                return registry
+        except BaseException:  # it can be made again, where the server or the bucket is right
+            files.remove(root / FILE_NAME)
+            raise
 
     @classmethod
     def open(

@@ -142,6 +142,17 @@ def test_an_empty_head_is_not_taken_for_none(cli, registry) -> None:
     assert "was its head once" in ran.out
 
 
+@pytest.mark.parametrize(
+    "options", [["--blobs", "nowhere://x"], ["--graph", "http://127.0.0.1:9/none"]]
+)
+def test_a_registry_that_could_not_be_made_can_be_made_again(cli, tmp_path, options) -> None:
+    ran = cli("init", tmp_path / "new", *options)
+    assert ran.code in (exit_codes.REFUSED, exit_codes.STORE)
+    assert cli("-R", tmp_path / "new", "ls").code == exit_codes.NOT_FOUND
+    assert cli("init", tmp_path / "new").code == 0
+    assert cli("-R", tmp_path / "new", "ls", "--json").json == []
+
+
 def test_a_damaged_registry_is_not_the_users_mistake(cli, chain, tmp_path) -> None:
     import shutil
 
