@@ -52,7 +52,7 @@ def entries(files: Mapping[str, Path]) -> tuple[FileEntry, ...]:
     )
 
 
-def local_path(path: Path | str) -> Path:
+def local_path(path: Path | str, hint: str = "name a file or folder here") -> Path:
     """A path of this machine, given as such or as a ``file:`` URL.
 
     Raises:
@@ -60,7 +60,7 @@ def local_path(path: Path | str) -> Path:
     """
     text = str(path)
     if "://" in text.removeprefix("file://"):
-        raise InvalidInputError(f"{text} is not on this machine", "name a file or folder here")
+        raise InvalidInputError(f"{text} is not on this machine", hint)
     return Path(text.removeprefix("file://"))
 
 

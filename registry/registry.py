@@ -32,6 +32,7 @@ from pressmark.registry.errors import (
     Violation,
 )
 from pressmark.registry.faults import FaultPoint, reached
+from pressmark.registry.folders import local_path
 from pressmark.registry.graph import Answer, ClosedGraphError, GraphReader, Row, is_full
 from pressmark.registry.index import bundle_at, sequence_of
 from pressmark.registry.journal import Entry, Journal
@@ -401,16 +402,11 @@ def _receipt(entry: Entry) -> Receipt:
 
 
 def _local_path(path: Path | str) -> Path:
-    text = str(path)
-    if text.startswith("file://"):
-        text = text.removeprefix("file://")
-    elif "://" in text:
-        raise InvalidInputError(
-            f"{text} is not a local folder",
-            "a registry's journal and lock need one; its blobs and its graph may be elsewhere: "
-            "`pressmark init FOLDER --blobs URL --graph URL`",
-        )
-    return Path(text).expanduser().absolute()
+    hint = (
+        "a registry's journal and lock need a local folder; its blobs and its graph may be "
+        "elsewhere: `pressmark init FOLDER --blobs URL --graph URL`"
+    )
+    return local_path(path, hint).expanduser().absolute()
 
 
 @contextmanager
