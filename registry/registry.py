@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, Self, TypeVar
 
-from pyoxigraph import NamedNode, Triple
+from pyoxigraph import Triple
 
 from pressmark import ontology
 from pressmark.ontology.questions import Value, bind
@@ -34,7 +34,7 @@ from pressmark.registry.errors import (
 from pressmark.registry.faults import FaultPoint, reached
 from pressmark.registry.folders import local_path
 from pressmark.registry.graph import Answer, ClosedGraphError, GraphReader, Row, is_full
-from pressmark.registry.index import bundle_at, sequence_of
+from pressmark.registry.index import sequence_of
 from pressmark.registry.journal import Entry, Journal
 from pressmark.registry.locking import Holder
 from pressmark.registry.progress import SILENT, Progress
@@ -317,10 +317,6 @@ class Registry:
         """
         with self._access.writing(wait=wait):
             self._access.publish()
-
-    def bundle_of(self, sequence: int) -> NamedNode | None:
-        """The bundle that has this place in the journal."""
-        return bundle_at(self.graph(), sequence)
 
     def read_bundle(self, entry: Entry) -> bytes:
         """The canonical N-Quads of a journal entry's bundle.

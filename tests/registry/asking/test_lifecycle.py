@@ -12,6 +12,7 @@ from pressmark.registry.errors import AmbiguousNameError, InvalidInputError, Not
 from pressmark.registry.facts import summaries
 from pressmark.registry.folders import list_files
 from pressmark.registry.ids import new_iri
+from pressmark.registry.index import bundle_at
 from pressmark.registry.lifecycle import (
     Registration,
     alias_history,
@@ -238,7 +239,7 @@ def test_only_artifacts_are_named_tagged_and_retired(
     registry: Registry, add: Add, made: Any
 ) -> None:
     add("one")
-    bundle = registry.bundle_of(1)
+    bundle = bundle_at(registry.graph(), 1)
     for stranger in (bundle, new_iri()):
         for change in (set_alias, set_tag):
             with pytest.raises(NotFoundError, match="no artifact"):

@@ -26,6 +26,7 @@ from pressmark.registry.errors import (
     StoreLockedError,
 )
 from pressmark.registry.graph import ClosedGraphError, EmbeddedGraph, GraphStore
+from pressmark.registry.index import bundle_at
 from pressmark.registry.registry import Registry
 from pressmark.registry.sparql_server import SparqlServerGraph
 
@@ -261,7 +262,7 @@ def test_a_registry_on_a_server(
     quads = set(handler.store)
     assert {str(q.graph_name) for q in quads} >= {str(record.bundle) for record in made}
     again = Registry.open(root, validator=records.AcceptAll())
-    assert [again.bundle_of(number) for number in (1, 2, 3)] == [r.bundle for r in made]
+    assert [bundle_at(again.graph(), number) for number in (1, 2, 3)] == [r.bundle for r in made]
     handler.store.clear()
     assert again.reindex() == 3
     assert set(handler.store) == quads
@@ -292,5 +293,5 @@ def test_a_server_that_fails_in_a_commit_catches_up_later(
                 registry.commit(record)
     assert len(set(handler.store)) == 0
     handler.failing = False
-    assert registry.bundle_of(1) == record.bundle
+    assert bundle_at(registry.graph(), 1) == record.bundle
     assert registry.commit(record).sequence == 1

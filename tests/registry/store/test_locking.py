@@ -12,6 +12,7 @@ from pyoxigraph import NamedNode
 
 from pressmark.ontology.terms import PM
 from pressmark.registry.errors import StoreLockedError, StoreReadOnlyError
+from pressmark.registry.index import bundle_at
 from pressmark.registry.locking import FileLock, WriteLock
 from pressmark.registry.registry import Registry
 from pressmark.registry.verify import verify_all
@@ -94,9 +95,9 @@ def test_readers_see_what_a_session_committed_while_it_goes_on(
         for _ in range(5):
             registry.commit(records.registration([new_file()]))
         deadline = time.monotonic() + 30
-        while reader.bundle_of(5) is None and time.monotonic() < deadline:
+        while bundle_at(reader.graph(), 5) is None and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert reader.bundle_of(5) is not None
+        assert bundle_at(reader.graph(), 5) is not None
 
 
 def test_the_writer_can_be_asked_for(registry: Registry, holder: subprocess.Popen[str]) -> None:
@@ -137,7 +138,7 @@ def test_two_processes_commit_at_the_same_time(registry: Registry, new_file: New
     assert registry.journal.damages() == []
     reader = Registry.open(registry.root)
     names = {row["graph"] for row in reader.rows("graphs")}
-    assert {reader.bundle_of(number) for number in range(1, 17)} <= names
+    assert {bundle_at(reader.graph(), number) for number in range(1, 17)} <= names
 
 
 def test_readers_see_whole_bundles_in_the_order_of_the_journal(
@@ -165,7 +166,7 @@ def test_readers_see_whole_bundles_in_the_order_of_the_journal(
     for process in processes:
         process.communicate()
     assert sizes == sorted(sizes)
-    assert reader.bundle_of(20) is not None
+    assert bundle_at(reader.graph(), 20) is not None
 
 
 def test_old_snapshots_stay_while_they_are_read_and_then_go(
@@ -206,7 +207,7 @@ def test_a_registry_on_a_read_only_file_system_can_be_read(
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", mounted], check=True)
         with Registry.open(mounted) as reader:
-            assert {"graph": reader.bundle_of(1)} in reader.rows("graphs")
+            assert {"graph": bundle_at(reader.graph(), 1)} in reader.rows("graphs")
             assert verify_all(reader, engine="compiled").entries == 1
             with pytest.raises(StoreReadOnlyError, match="cannot be written"):
                 reader.commit(records.registration([new_file()]))

@@ -18,6 +18,7 @@ from pressmark.registry.errors import (
     Violation,
 )
 from pressmark.registry.graph import GraphReader
+from pressmark.registry.index import bundle_at
 from pressmark.registry.record import Record
 from pressmark.registry.registry import Registry
 
@@ -63,7 +64,7 @@ def test_a_commit_is_journalled_stored_and_seen(
         assert handle.blobs.read(record.digest) == record.nquads
         assert handle.blobs.read(records.entry(path).sha256) == path.read_bytes()
         assert all_quads(handle.graph()) == expected_quads(registry)
-        assert handle.bundle_of(1) == record.bundle
+        assert bundle_at(handle.graph(), 1) == record.bundle
         assert handle.read_bundle(handle.journal.entry(1)) == record.nquads
 
 
