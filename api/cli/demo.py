@@ -18,13 +18,14 @@ from pressmark.api.packaged_model import GEMMA_3_270M, PackagedModel, fetch
 from pressmark.registry import lineage, transfer, views
 from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.facts import short_id
+from pressmark.registry.folders import local_path
 from pressmark.registry.registry import Registry
 from pressmark.registry.views import WhereView
 
 if TYPE_CHECKING:
     from pressmark.compression.runner import Runner
 
-FOLDER = Path("demo-out")
+FOLDER = "demo-out"
 CACHE = Path(".cache")
 NAME = "gemma-3-270m"
 DEPLOYED = "int8"
@@ -96,23 +97,23 @@ def demo(
     model: Annotated[
         str | None, typer.Option(help="A folder, a GGUF file or a hub id instead of Gemma 3 270M.")
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where everything goes.")] = FOLDER,
+    output: Annotated[str, typer.Option("--output", "-o", help="Where everything goes.")] = FOLDER,
     json: Json = False,
 ) -> None:
     """Import a real model, prune and quantize it, and prove where the result comes from.
 
     Example: pressmark demo --model ./Qwen2.5-0.5B
     """
-    began = time.monotonic()
+    began, target = time.monotonic(), local_path(output)
     fetched = None if model else _packaged()
     if fetched and not json:
         stdout.print(f"[bold]Gemma 3 270M[/]  licence {GEMMA_3_270M.license}: {GEMMA_3_270M.terms}")
         stdout.print(f"SHA-256 {fetched.sha256}, as the package publishes it")
     source = model or str(fetched.folder if fetched else "")
-    registry = _registry(output / "registry")
+    registry = _registry(target / "registry")
     deployed = _compress(registry, source)[DEPLOYED]
     _name(registry, deployed)
-    folder = output / "deployed"
+    folder = target / "deployed"
     if not folder.exists():
         transfer.export_artifact(registry, deployed, folder, progress=RichProgress())
     weights = next(iter(sorted(folder.glob("pressmark-*.safetensors"))))
@@ -125,7 +126,7 @@ def demo(
         alias=ALIAS,
         folder=folder,
         where=views.where(registry, weights),
-        report=_report(registry, deployed, output),
+        report=_report(registry, deployed, target),
         seconds=time.monotonic() - began,
     )
     print_json(result) if json else _print(registry, result)

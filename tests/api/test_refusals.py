@@ -41,6 +41,7 @@ REFUSED = [
     ("pull int8 s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
     ("get int8 -o s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
     ("report int8 -o s3://bucket/x.md", exit_codes.REFUSED, "s3://bucket/x.md"),
+    ("demo -o s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
     ("where s3://bucket/x", exit_codes.REFUSED, "s3://bucket/x"),
     ("register s3://bucket/x --name a", exit_codes.REFUSED, "s3://bucket/x"),
     ("query ancestors artifact=urn:uuid:<>", exit_codes.REFUSED, "'urn:uuid:<>' is no IRI"),
@@ -108,7 +109,9 @@ def test_an_output_that_cannot_be_written_is_no_answer(registry, arguments) -> N
     assert b"Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize("arguments", [["check", "int8"], ["reproduce", "int8"], ["import", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["check", "int8"], ["reproduce", "int8"], ["import", "x"], ["eval", "int8"]]
+)
 def test_without_torch_the_extra_is_named(registry, arguments) -> None:
     ran = a_process(registry, *arguments, first="sys.modules['torch'] = None")
     assert ran.returncode == exit_codes.REFUSED
