@@ -13,6 +13,7 @@
         ├── OffsetError             409  bytes do not begin where an upload ends
         ├── TooLargeError           413  the query or the answer is over a limit
         ├── UnsupportedMediaTypeError 415  the request's body has a type that is not read
+        ├── ReusedKeyError          422  an idempotency key was used for another request
         ├── RangeError              416  the range lies outside of the file
         ├── QueryTimeoutError       503  the query took too long, or too much memory
         ├── BusyError               503  as many queries are running as may
@@ -84,6 +85,12 @@ class UnsupportedMediaTypeError(RequestError):
     """The body has a media type that is not read here."""
 
     status = 415
+
+
+class ReusedKeyError(RequestError):
+    """An idempotency key was used for another request."""
+
+    status = 422
 
 
 class RangeError(RequestError):

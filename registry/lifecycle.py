@@ -82,6 +82,7 @@ def register(
     circumstances: Circumstances,
     *,
     paths: bool = True,
+    iri: NamedNode | None = None,
 ) -> NamedNode:
     """Stores an artifact that was made elsewhere, with the parents that its maker declares.
 
@@ -93,6 +94,7 @@ def register(
         claim: The artifact and what is said of it.
         circumstances: By whom and where.
         paths: Whether a parent may be named by a path on this machine's disk.
+        iri: What the artifact is to be called; a new UUID by default.
 
     Raises:
         NotFoundError: There is nothing at the path.
@@ -111,7 +113,7 @@ def register(
             iri=new_iri(), started_at=began, ended_at=utc_now(), circumstances=circumstances
         )
         artifact = NewArtifact(
-            iri=new_iri(),
+            iri=iri or new_iri(),
             kind=claim.kind,
             name=claim.name,
             files=entries,

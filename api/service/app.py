@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
 from pressmark.api.service import artifacts, health, lifecycle, records, registration
+from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.security import Gate, needs
@@ -71,7 +72,9 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.registry = registry
     app.state.queries = pool
     app.state.uploads = Uploads(registry.root / "uploads", chosen.longest_file)
-    app.state.gate = Gate(Tokens(Database(registry.root / FILE_NAME)), anonymous=chosen.anonymous)
+    database = Database(registry.root / FILE_NAME)
+    app.state.attempts = Attempts(database)
+    app.state.gate = Gate(Tokens(database), anonymous=chosen.anonymous)
     add_handlers(app)
     _add_headers(app)
     app.include_router(health.routes)

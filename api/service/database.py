@@ -34,6 +34,14 @@ CREATE TABLE token (
     expires TEXT,
     revoked TEXT
 ) STRICT;
+CREATE TABLE attempt (
+    agent TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,               -- SHA-256 of what was asked
+    planned TEXT NOT NULL,              -- IRI that the artifact gets
+    at REAL NOT NULL,
+    PRIMARY KEY (agent, key)
+) STRICT;
 CREATE TABLE refusal (
     at TEXT NOT NULL,
     agent TEXT NOT NULL,

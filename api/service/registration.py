@@ -1,14 +1,18 @@
 """Artifacts that were made elsewhere: their files arrive, and what their maker declares of them."""
 
+import hashlib
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pyoxigraph import NamedNode
 
 from pressmark.api.errors import UnsupportedMediaTypeError
 from pressmark.api.schemas import schema
+from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.dependencies import Store, UploadFolder
 from pressmark.api.service.resources import Name, answers, json_answer
 from pressmark.api.service.security import circumstances_of, needs
@@ -16,8 +20,9 @@ from pressmark.api.service.tokens import Principal, Scope
 from pressmark.api.service.uploads import Upload
 from pressmark.registry import lifecycle
 from pressmark.registry.errors import BlobDamagedError, InvalidInputError
+from pressmark.registry.facts import summaries
 from pressmark.registry.folders import safe_name
-from pressmark.registry.ids import sha256_file
+from pressmark.registry.ids import new_iri, sha256_file
 from pressmark.registry.lifecycle import Registration
 from pressmark.registry.search import artifact_kind
 from pressmark.registry.views import ArtifactView, view
@@ -141,19 +146,36 @@ def give_up_upload(request: Request, uploads: UploadFolder, upload: Name) -> Res
     responses=answers(None, 404, 409, 422) | {201: {"model": schema(ArtifactView)}},
 )
 def register_artifact(
-    request: Request, registry: Store, uploads: UploadFolder, claim: Annotated[Claim, Body()]
+    request: Request,
+    registry: Store,
+    uploads: UploadFolder,
+    claim: Annotated[Claim, Body()],
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Response:
-    """Registers what complete uploads are, with the parents that their maker declares."""
-    sent = [uploads.complete(file.upload, _agent(request)) for file in claim.files]
-    with tempfile.TemporaryDirectory(dir=uploads.folder, prefix="claim-") as folder:
-        for file, upload in zip(claim.files, sent, strict=True):
-            _place(uploads.path(upload.id), Path(folder), upload.name, file.sha256)
-        stated = _stated(claim, folder)
-        artifact = lifecycle.register(registry, stated, circumstances_of(request), paths=False)
-    for upload in sent:
-        uploads.discard(upload)
-    place = f"/v1/artifacts/{artifact.value.removeprefix('urn:uuid:')}"
-    return _created(json_answer(request, view(registry, artifact)), place)
+    """Registers what complete uploads are, with the parents that their maker declares.
+
+    Sent again with the same Idempotency-Key it registers nothing more, and gives the same artifact.
+    """
+    iri = _planned(request, claim, idempotency_key)
+    if not summaries(registry, [iri]):
+        sent = [uploads.complete(file.upload, _agent(request)) for file in claim.files]
+        with tempfile.TemporaryDirectory(dir=uploads.folder, prefix="claim-") as folder:
+            for file, upload in zip(claim.files, sent, strict=True):
+                _place(uploads.path(upload.id), Path(folder), upload.name, file.sha256)
+            stated, by = _stated(claim, folder), circumstances_of(request)
+            lifecycle.register(registry, stated, by, paths=False, iri=iri)
+        for upload in sent:
+            uploads.discard(upload)
+    place = f"/v1/artifacts/{iri.value.removeprefix('urn:uuid:')}"
+    return _created(json_answer(request, view(registry, iri)), place)
+
+
+def _planned(request: Request, claim: Claim, key: str | None) -> NamedNode:
+    if key is None:
+        return new_iri()
+    digest = hashlib.sha256(claim.model_dump_json().encode()).digest()
+    attempts: Attempts = request.app.state.attempts
+    return attempts.planned(key, _agent(request), digest, datetime.now(UTC))
 
 
 def _created(response: Response, place: str) -> Response:

@@ -157,3 +157,26 @@ def test_nobody_sees_another_s_upload(app: FastAPI, writer: TestClient, token: M
     upload = announce(writer, "a.bin", 3)
     other = TestClient(app, headers={"Authorization": f"Bearer {token(Scope.WRITE, agent='a2')}"})
     assert other.get(f"/v1/uploads/{upload}").status_code == 404
+
+
+def test_a_request_that_is_sent_again_is_done_once(writer: TestClient) -> None:
+    claim = {"name": "once", "files": [{"upload": uploaded(writer, "a.bin", b"abc")}]}
+    key = {"Idempotency-Key": "8f0c"}
+    first = writer.post("/v1/artifacts", json=claim, headers=key)
+    again = writer.post("/v1/artifacts", json=claim, headers=key)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert len(writer.get("/v1/artifacts?name=once").json()["artifacts"]) == 1
+
+
+def test_a_key_means_one_request_of_one_agent(
+    app: FastAPI, writer: TestClient, token: MakeToken
+) -> None:
+    key = {"Idempotency-Key": "8f0c"}
+    one = {"name": "one", "files": [{"upload": uploaded(writer, "a.bin", b"abc")}]}
+    assert writer.post("/v1/artifacts", json=one, headers=key).status_code == 201
+    other = writer.post("/v1/artifacts", json=one | {"name": "other"}, headers=key)
+    assert other.status_code == 422
+    assert "another request" in other.json()["detail"]
+    bo = TestClient(app, headers={"Authorization": f"Bearer {token(Scope.WRITE, agent='a2')}"})
+    mine = {"name": "mine", "files": [{"upload": uploaded(bo, "a.bin", b"abc")}]}
+    assert bo.post("/v1/artifacts", json=mine, headers=key).status_code == 201
