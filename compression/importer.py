@@ -72,10 +72,10 @@ def anchored(source: str) -> str:
     What lies in the home folder begins with "~": a record is for ever, and the folder's name is
     often a person's. What is not there stays as it is: a hub id, or a source that is gone.
     """
-    path = Path(source).expanduser()
+    path = _on_disk(source)
     if not path.exists():
         return source
-    path, home = path.absolute(), Path.home()
+    path, home = path.absolute(), _on_disk("~")
     at_home = len(home.parts) > 1 and path.is_relative_to(home)
     return f"~/{path.relative_to(home)}" if at_home else str(path)
 
@@ -148,7 +148,7 @@ class Import(Step):
 
     def estimate(self, work: Workload) -> Estimate:  # noqa: ARG002 - the source is no input
         """A copy and one pass over the bytes; a hub id's size is not known before."""
-        source = Path(self.source)
+        source = _on_disk(self.source)
         paths = source.rglob("*") if source.is_dir() else [source]
         size = sum(path.stat().st_size for path in paths if path.is_file())
         return Estimate(seconds=1 + size / 300e6, bytes=size)
@@ -159,7 +159,7 @@ class Import(Step):
         Raises:
             CompressionError: The source is nowhere, or must not be imported.
         """
-        path = Path(self.source).expanduser()
+        path = _on_disk(self.source)
         if path.exists():
             found = self._local(path)
             if self.revision in (None, found.revision):
@@ -189,6 +189,14 @@ class Import(Step):
         config = read_json(files[CONFIG_FILE]) if CONFIG_FILE in files else {}
         gguf = next((f for n, f in files.items() if n.endswith(".gguf")), None)
         return license_of(files, config, GgufFile.open(gguf).metadata if gguf else {})
+
+
+def _on_disk(source: str) -> Path:
+    """The path with the home folder for "~"; as it is where the system knows no such home."""
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:
+        return Path(source)
 
 
 def fetch(repository: str, revision: str | None) -> Path:

@@ -306,7 +306,8 @@ class Step(BaseModel):
     produces: ClassVar[NamedNode | None] = None
     """The vocabulary's class of artifact; None when the step evaluates."""
     roles: ClassVar[tuple[str, ...]] = ("base",)
-    """Inputs that must be given; the first is the one a recipe chains."""
+    """Inputs that must be given; the first is the one a recipe chains. A step without any takes
+    something from outside: its parameters must mean the same from every working folder."""
     optional_roles: ClassVar[tuple[str, ...]] = ()
     """Inputs that may be given, e.g. `("parent",)`."""
     needs_data: ClassVar[DataRole | None] = None

@@ -15,7 +15,7 @@ from pressmark.compression.checkpoint import Checkpoint
 from pressmark.compression.errors import CompressionError, ModelFileError
 from pressmark.compression.importer import HUB_PATTERNS, Import
 from pressmark.compression.licenses import license_of
-from pressmark.compression.step import Context, Inputs, Output, Produced
+from pressmark.compression.step import Context, Inputs, Output, Produced, Workload
 from pressmark.registry.occurrences import NO_LICENSE
 
 T = TypeVar("T")
@@ -252,8 +252,22 @@ def test_the_name_of_the_home_folder_is_not_recorded(
     monkeypatch.setenv("HOME", str(source.parent))
     assert Import(source=str(source)).source == f"~/{source.name}"
     assert Import(source=f"~/{source.name}").locate().path == source
+    size = sum(path.stat().st_size for path in source.iterdir())
+    assert Import(source=str(source)).estimate(Workload({})).bytes == size
     monkeypatch.setenv("HOME", "/")
     assert Import(source=str(source)).source == str(source)
+
+
+def test_a_home_folder_may_be_unknown(tiny_folder: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelFileError, match="nothing at ~no-such-user/model"):
+        Import(source="~no-such-user/model").locate()
+
+    def unknown(path: Path) -> Path:  # as for a container's user without a name
+        raise RuntimeError("Could not determine home directory.")
+
+    source = str(tiny_folder("llama"))
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    assert Import(source=source).source == source
 
 
 def test_a_revision_belongs_to_a_hub_id(tiny_folder: Tiny, tiny_gguf: Tiny, tmp_path: Path) -> None:
