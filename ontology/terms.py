@@ -3,7 +3,7 @@
 Generated from ``pressmark.ttl`` by ``python -m pressmark.ontology.generate``: do not edit.
 The classes are closed: a misspelt term fails when mypy runs and when its module is imported.
 """
-# ruff: noqa: D101, E501, N815
+# ruff: noqa: E501, N815
 
 from collections.abc import Mapping
 from typing import Final
