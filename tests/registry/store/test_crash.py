@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -173,6 +173,7 @@ class Disk:
         self.root = root
         self.bytes: dict[int, bytes] = {}
         self.names: dict[Path, dict[str, int]] = {}
+        self._held: dict[int, int] = {}
         for folder, _, names in os.walk(root):
             self.sync_folder(Path(folder))
             for name in names:
@@ -180,7 +181,14 @@ class Disk:
 
     def sync(self, path: Path) -> None:
         if path.is_file():
-            self.bytes[path.stat().st_ino] = path.read_bytes()
+            inode = path.stat().st_ino
+            self.bytes[inode] = path.read_bytes()
+            if inode not in self._held:  # an open file's number is not given to another
+                self._held[inode] = os.open(path, os.O_RDONLY)
+
+    def close(self) -> None:
+        for descriptor in self._held.values():
+            os.close(descriptor)
 
     def sync_folder(self, folder: Path) -> None:
         self.names[folder] = {entry.name: entry.inode() for entry in os.scandir(folder)}
@@ -235,7 +243,8 @@ class Disk:
 @pytest.fixture
 def disk(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     registry.close()
-    yield Disk(registry.root)
+    with closing(Disk(registry.root)) as disk:
+        yield disk
     files.trace = None
 
 
@@ -288,15 +297,15 @@ def test_a_new_registry_survives_a_power_cut(
     tmp_path: Path, records: ModuleType, new_file: NewFile
 ) -> None:
     (tmp_path / "watched").mkdir()
-    disk = Disk(tmp_path / "watched")
-    try:
-        files.trace = disk.listen
-        registry = Registry.create(tmp_path / "watched" / "r")
-        receipt = registry.commit(records.registration([new_file()]))
-    finally:
-        files.trace = None
-    registry.close()
-    disk.write(disk.certain(), tmp_path / "after")
+    with closing(Disk(tmp_path / "watched")) as disk:
+        try:
+            files.trace = disk.listen
+            registry = Registry.create(tmp_path / "watched" / "r")
+            receipt = registry.commit(records.registration([new_file()]))
+        finally:
+            files.trace = None
+        registry.close()
+        disk.write(disk.certain(), tmp_path / "after")
     after = Registry.open(tmp_path / "after" / "r")
     assert assert_sound(after) == [receipt.digest]
 
