@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +154,7 @@ def _print(registry: Registry, result: Demonstration) -> None:
     stdout.print(f"\nthe audit report: {result.report}")
     stdout.print(f"\ndone in {human_seconds(result.seconds)}; go on with:")
     stdout.print(f"  export PRESSMARK_REGISTRY={registry.root}", markup=False)
-    stdout.print("  .venv/bin/pressmark verify", markup=False)
+    stdout.print(f"  {Path(sys.argv[0])} verify", markup=False)
 
 
 def _number(value: float | None) -> str:
