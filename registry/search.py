@@ -123,7 +123,9 @@ def resolve_run(registry: Reader, name: str) -> NamedNode:
     return found[0]
 
 
-def resolve_description(registry: Reader, name: str, *kinds: NamedNode) -> NamedNode:
+def resolve_description(
+    registry: Reader, name: str, *kinds: NamedNode, paths: bool = True
+) -> NamedNode:
     """Finds the one data set, recipe, engine or agent that a person means.
 
     Args:
@@ -131,6 +133,7 @@ def resolve_description(registry: Reader, name: str, *kinds: NamedNode) -> Named
         name: Its name or opaque identifier, its IRI or the beginning of it, the path of a file with
             its bytes, or at least four digits of the beginning of its digest.
         kinds: The classes that it may be of, such as ``PM.DataSet``; any by default.
+        paths: Whether a path on this machine's disk is a name.
 
     Raises:
         NotFoundError: There is none.
@@ -138,7 +141,7 @@ def resolve_description(registry: Reader, name: str, *kinds: NamedNode) -> Named
     """
     given = name.strip()
     rows = registry.rows("descriptions", kind=kinds) if kinds else registry.rows("descriptions")
-    digest = _digest_of(given)
+    digest = _digest_of(given, paths)
     found = dict.fromkeys(node(row, "thing") for row in rows if _is_meant(row, given, digest))
     if not found:
         what = " or ".join(local_name(kind) for kind in kinds) or "data set, recipe or agent"
@@ -153,9 +156,9 @@ def resolve_description(registry: Reader, name: str, *kinds: NamedNode) -> Named
     return next(iter(found))
 
 
-def _digest_of(name: str) -> str:
+def _digest_of(name: str, paths: bool) -> str:
     """The beginning of a digest: of the file that a name is the path of, else what was given."""
-    path = path_on_disk(name)
+    path = path_on_disk(name) if paths else None
     if path is not None and path.is_file():
         return sha256_file(path)
     return name.lower().removeprefix("sha256:")

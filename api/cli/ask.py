@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from pyoxigraph import Literal, NamedNode, Triple
+from pyoxigraph import Triple
 
 from pressmark.api.cli.app import Json, opened
 from pressmark.api.cli.output import print_json, stdout, table
@@ -14,11 +14,9 @@ from pressmark.api.cli.render import cell
 from pressmark.api.sparql.text import read_query
 from pressmark.ontology import questions
 from pressmark.ontology.questions import Question
-from pressmark.ontology.terms import PM, PREFIXES
-from pressmark.registry import search
-from pressmark.registry.errors import InvalidInputError, NotFoundError
+from pressmark.registry import asking
+from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.graph import Answer
-from pressmark.registry.registry import Registry
 
 
 class Format(StrEnum):
@@ -94,7 +92,7 @@ def query(
     if text is not None:
         read_query(text)  # the engine would follow SERVICE to whatever host it names
     else:
-        text = _question(name).bind(**_bound(registry, name, values or []))
+        text = asking.bound(registry, asking.question(name), _values(values or []))
     if format is not None:
         sys.stdout.write(registry.sparql_as(text, _MEDIA_TYPES[format]).decode())
         return
@@ -142,57 +140,9 @@ def _query_text(name: str) -> str | None:
     return name if "{" in name else None
 
 
-def _question(name: str) -> Question:
-    known = [q.name for q in questions.questions()]
-    if name in known:
-        return questions.question(name)
-    raise InvalidInputError(
-        f"there is no question '{name}'",
-        search.alike(name, known) or "pressmark query lists the questions",
-    )
-
-
-def _bound(registry: Registry, name: str, values: list[str]) -> dict[str, NamedNode | Literal]:
-    """The terms for a packaged question's parameters; things may be given by any name."""
-    known = dict(_question(name).parameters)
-    bound: dict[str, NamedNode | Literal] = {}
-    for text in values:
-        key, _, value = text.partition("=")
-        if key not in known:
-            raise InvalidInputError(
-                f"the question {name} has no parameter '{key}'",
-                f"it has: {', '.join(f'{k} ({v})' for k, v in known.items()) or 'none'}",
-            )
-        is_iri = known[key].startswith("IRI")
-        bound[key] = _named(registry, key, value) if is_iri else Literal(value)
-    return bound
-
-
-def _named(registry: Registry, parameter: str, value: str) -> NamedNode:
-    """An IRI as it is, a term of the vocabulary by its short name, or what a name means."""
-    prefix, _, local = value.partition(":")
-    if prefix in PREFIXES:
-        return _iri(PREFIXES[prefix] + local)
-    if value.startswith(("urn:uuid:", "ni:///")) and not value.endswith("…"):
-        return _iri(value)
-    if parameter == "run":
-        return search.resolve_run(registry, value)
-    if parameter == "dataset":
-        return search.resolve_description(registry, value, PM.DataSet)
-    try:
-        return search.resolve(registry, value)
-    except NotFoundError as error:
-        if parameter == "thing":
-            return search.resolve_description(registry, value)
-        hint = f"{error.hint}; or give an IRI" if error.hint else "give an IRI"
-        raise NotFoundError(error.message, hint) from None
-
-
-def _iri(text: str) -> NamedNode:
-    try:
-        return NamedNode(text)
-    except ValueError as error:
-        raise InvalidInputError(f"{text!r} is no IRI: {error}", "give a name or an IRI") from None
+def _values(texts: list[str]) -> dict[str, str]:
+    """What to ask about, by parameter; without "=" the value is empty, and is refused as such."""
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
 def _print(found: Answer, *, full: bool) -> None:

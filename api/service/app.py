@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
-from pressmark.api.service import artifacts, health, lifecycle, records, registration
+from pressmark.api.service import artifacts, health, lifecycle, questions, records, registration
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.problems import add_handlers
@@ -78,7 +78,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     add_handlers(app)
     _add_headers(app)
     app.include_router(health.routes)
-    for group in (artifacts, lifecycle, records, registration, endpoint):
+    for group in (artifacts, lifecycle, questions, records, registration, endpoint):
         app.include_router(group.routes, dependencies=[Depends(needs(Scope.READ))])
     return app
 

@@ -67,13 +67,29 @@ async def ask_by_post(request: Request) -> Response:
 
 
 async def _answered(request: Request, parameters: Parameters) -> Response:
-    pool = _pool(request)
-    query = read_query(_only(parameters, "query"))
+    text, accept = _only(parameters, "query"), request.headers.get("accept", "")
+    return await answer_query(_pool(request), text, accept, parameters)
+
+
+async def answer_query(
+    pool: QueryPool, text: str, accept: str, parameters: Parameters | None = None
+) -> Response:
+    """Answers a query in the format that a client wants most.
+
+    Args:
+        pool: The workers.
+        text: The query.
+        accept: The client's Accept header.
+        parameters: The request's parameters, which may name a dataset (section 2.1.4).
+
+    Raises:
+        RequestError: It is malformed, refused, too large, or takes too long.
+    """
+    query = read_query(text)
     offered = GRAPHS if query.form.gives_graph else RESULTS
-    kind = negotiate(request.headers.get("accept", ""), offered)
-    ask = _ask(pool, query, offered[kind], parameters)
-    answer = await run_in_threadpool(pool.answer, ask)
-    return _response(answer, kind)
+    kind = negotiate(accept, offered)
+    ask = _ask(pool, query, offered[kind], parameters or [])
+    return _response(await run_in_threadpool(pool.answer, ask), kind)
 
 
 def _ask(pool: QueryPool, query: QueryText, format_name: str, parameters: Parameters) -> Ask:
