@@ -9,10 +9,19 @@ from typing import Final
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
-from pressmark.api.service import artifacts, health, lifecycle, questions, records, registration
+from pressmark.api.service import (
+    artifacts,
+    health,
+    lifecycle,
+    questions,
+    records,
+    refusals,
+    registration,
+)
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.problems import add_handlers
+from pressmark.api.service.refusals import Refusals
 from pressmark.api.service.security import Gate, needs
 from pressmark.api.service.tokens import Scope, Tokens
 from pressmark.api.service.uploads import Uploads
@@ -74,11 +83,12 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.uploads = Uploads(registry.root / "uploads", chosen.longest_file)
     database = Database(registry.root / FILE_NAME)
     app.state.attempts = Attempts(database)
+    app.state.refusals = Refusals(database)
     app.state.gate = Gate(Tokens(database), anonymous=chosen.anonymous)
     add_handlers(app)
     _add_headers(app)
     app.include_router(health.routes)
-    for group in (artifacts, lifecycle, questions, records, registration, endpoint):
+    for group in (artifacts, lifecycle, questions, records, registration, refusals, endpoint):
         app.include_router(group.routes, dependencies=[Depends(needs(Scope.READ))])
     return app
 

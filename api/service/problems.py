@@ -4,11 +4,13 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pressmark.api.errors import RequestError
+from pressmark.api.service.refusals import STATUSES, Refusals
 from pressmark.registry import errors as registry
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -59,6 +61,9 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(registry.PressmarkError)
     async def known(request: Request, error: registry.PressmarkError) -> JSONResponse:
+        if (status := status_of(error)) in STATUSES:
+            refusals: Refusals = request.app.state.refusals
+            await run_in_threadpool(refusals.note, request, status, error.message)
         return problem(error, request.url.path)
 
     @app.exception_handler(HTTPException)
