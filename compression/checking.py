@@ -32,8 +32,8 @@ from pressmark.compression.recording import Recorder, describe_error, edges_of
 from pressmark.compression.step import Claim, Inputs, Produced, Progress
 from pressmark.compression.workspace import working_folder
 from pressmark.ontology.terms import PM
+from pressmark.registry.facts import summaries
 from pressmark.registry.ids import new_iri
-from pressmark.registry.lifecycle import refuse_retired
 from pressmark.registry.record import Description
 from pressmark.registry.registry import Registry
 
@@ -50,7 +50,8 @@ class EdgeCheck:
         step: What made it, such as "prune/wanda"; empty where that is only declared.
         verdict: "declared" where nobody here executed it, so that nothing can be checked.
         claims: What was tested.
-        evidence: The recorded evidence, one for each parent.
+        evidence: The recorded evidence, one for each parent; none about an artifact that is
+            retired, of which nothing more is recorded.
     """
 
     artifact: NamedNode
@@ -87,17 +88,16 @@ def check(
 ) -> CheckResult:
     """Runs the check of every step between an artifact and its base models again.
 
+    What was retired is checked like anything else while its bytes are here, but nothing more is
+    recorded about it.
+
     Raises:
-        InvalidInputError: What a check would read is retired, so no verdict could be recorded.
         BlobDamagedError: Stored bytes are not what was recorded; file and tensor are named.
         BlobMissingError: Bytes of the lineage are gone.
         NotReproducibleError: A step is of another version than the one that is installed.
         StepFailedError: A check could not be carried out, which is no verdict.
     """
     made = [_made(registry, iri) for iri in lineage(registry, artifact)]
-    for one, step in made:
-        for used in (one.iri, *step.inputs.values()) if step else ():
-            refuse_retired(registry, used, f"how '{one.name}' was made cannot be checked")
     with working_folder(registry, new_iri()) as folder:
         checker = _Checker(
             registry,
@@ -152,7 +152,9 @@ class _Checker:
             ) from done.error
         edges = edges_of(artifact.iri, len(parents_of(self.registry, artifact.iri)))
         used = (artifact.iri, *dict.fromkeys(stored.inputs.values()))
-        evidence = self.recorder.evidence(PM.Check, edges, used, done, self.threads)
+        evidence: tuple[NamedNode, ...] = ()
+        if not summaries(self.registry, [artifact.iri])[artifact.iri].retired:
+            evidence = self.recorder.evidence(PM.Check, edges, used, done, self.threads)
         discard(workdir)
         verdict: Verdict = "holds" if done.result.holds else "refuted"
         return EdgeCheck(

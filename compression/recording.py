@@ -26,6 +26,7 @@ from pressmark.compression.step import DataRole, Evidence, Output, Progress
 from pressmark.ontology.terms import PM
 from pressmark.registry import activities, descriptions, environment
 from pressmark.registry.descriptions import FileEntry
+from pressmark.registry.facts import summaries
 from pressmark.registry.ids import new_iri, sub_iri, utc_now
 from pressmark.registry.occurrences import (
     Circumstances,
@@ -178,7 +179,9 @@ class Recorder:
         Args:
             kind: `PM.Check` or `PM.Reproduce`.
             edges: The derivations, or the generation, that the verdict is about.
-            used: The artifacts that were read.
+            used: The artifacts that were read, of the edges' own artifact first. Parents that are
+                retired are not said to be used, as nothing uses an entity after its invalidation
+                (PROV-CONSTRAINTS 38); the edges name them all the same.
             execution: The finished check; it must have a result.
             threads: How many threads it used.
             conclusive: Whether the claims could be decided at all.
@@ -187,6 +190,8 @@ class Recorder:
         if found is None:
             raise ValueError("a check that did not finish is no evidence")
         holds = found.holds if conclusive else None
+        known = summaries(self.registry, used)
+        live = [e for e in used if e not in known or not known[e].retired]
         findings = tuple(_finding(edge, found, holds, execution.ended_at) for edge in edges)
         with self.registry.blobs.lease():
             activity = activities.Occurrence(
@@ -194,7 +199,7 @@ class Recorder:
                 started_at=execution.started_at,
                 ended_at=execution.ended_at,
                 circumstances=self.circumstances(threads),
-                usages=tuple(Usage(e, PM.subjectRole, execution.started_at) for e in used),
+                usages=tuple(Usage(e, PM.subjectRole, execution.started_at) for e in live),
                 costs=execution.costs,
                 log=self.registry.blobs.put_file(execution.log),
             )

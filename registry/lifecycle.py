@@ -18,6 +18,7 @@ from pressmark.ontology.terms import PM
 from pressmark.registry import activities
 from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.errors import InvalidInputError, NotFoundError
+from pressmark.registry.facts import short_id, summaries
 from pressmark.registry.folders import list_files
 from pressmark.registry.ids import new_iri, utc_now
 from pressmark.registry.occurrences import (
@@ -28,7 +29,7 @@ from pressmark.registry.occurrences import (
     joint_license,
 )
 from pressmark.registry.registry import Registry
-from pressmark.registry.search import alike, path_on_disk, resolve, summaries
+from pressmark.registry.search import alike, path_on_disk, resolve
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 _LOOKS_LIKE_UUID_OR_DIGEST: Final = re.compile(r"[0-9a-f-]{4,}", re.I)
@@ -290,8 +291,10 @@ def refuse_retired(registry: Registry, artifact: NamedNode, so: str) -> None:
         InvalidInputError: It is retired.
     """
     if registry.rows("retirements", artifact=artifact):
+        name = summaries(registry, [artifact])[artifact].name
         raise InvalidInputError(
-            f"{artifact.value} is retired already, so {so}", "choose a live artifact: pressmark ls"
+            f"{name} {short_id(artifact)} is retired, so {so}",
+            "choose a live artifact: pressmark ls",
         )
 
 

@@ -68,7 +68,14 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        body = {"title": error.detail, "status": error.status_code, "instance": request.url.path}
+        body = {
+            "type": "about:blank",
+            "title": error.detail,
+            "status": error.status_code,
+            "detail": f"{request.method} {request.url.path}: {error.detail}",
+            "instance": request.url.path,
+            "hint": "GET /openapi.json describes what can be asked",
+        }
         return JSONResponse(body, error.status_code, error.headers, MEDIA_TYPE)
 
     @app.exception_handler(RequestValidationError)

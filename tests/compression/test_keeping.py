@@ -15,9 +15,11 @@ from pressmark.compression.recording import Recorder
 from pressmark.compression.reproduce import reproduce
 from pressmark.compression.runner import Runner
 from pressmark.registry.errors import InvalidInputError
+from pressmark.registry.facts import short_id
 from pressmark.registry.gc import gc
 from pressmark.registry.layout import object_key
 from pressmark.registry.lifecycle import retire
+from pressmark.registry.lineage import ancestors
 from pressmark.registry.registry import Registry
 from pressmark.registry.transfer import push
 from pressmark.registry.verify import verify, verify_all
@@ -81,7 +83,7 @@ def test_the_history_verifies(shared_lab, shouted) -> None:
 
 
 @pytest.mark.parametrize("withdrawn", ["model", "out"])
-def test_nothing_is_done_with_what_was_retired(lab, withdrawn: str) -> None:
+def test_nothing_is_made_from_what_was_retired(lab, withdrawn: str) -> None:
     base = lab.bring()
     append = lab.one_step("example/append")
     out = lab.run(append, inputs={"base": base}).artifacts["out"]
@@ -89,15 +91,39 @@ def test_nothing_is_done_with_what_was_retired(lab, withdrawn: str) -> None:
     retire(lab.registry, gone, "wrong", Recorder(lab.registry).circumstances(1))
     count = lab.count()
     for work in (
-        lambda: check(lab.registry, out),
-        lambda: reproduce(lab.registry, out),
         lambda: lab.run(append, inputs={"base": gone}),
         lambda: Runner(lab.registry).forecast(append, {"base": gone}),
     ):
-        with pytest.raises(InvalidInputError, match=rf"{gone.value} is retired already"):
+        with pytest.raises(InvalidInputError, match=rf"{short_id(gone)} is retired, so"):
             work()
     assert lab.count() == count
     assert not list((lab.registry.root / "runs").iterdir())
+
+
+def test_what_was_made_from_something_retired_can_still_be_audited(lab) -> None:
+    """Withdrawing a base model is when people ask about what was made from it."""
+    base = lab.bring()
+    out = lab.run(lab.one_step("example/append"), inputs={"base": base}).artifacts["out"]
+    retire(lab.registry, base, "wrong", Recorder(lab.registry).circumstances(1))
+    made, brought = check(lab.registry, out).edges
+    assert made.verdict == brought.verdict == "holds"
+    assert made.evidence
+    assert not brought.evidence
+    assert reproduce(lab.registry, out).equal
+    edge = ancestors(lab.registry, out, depth=1).edges[0]
+    assert str(edge.evidence) == "reproduced"
+    assert verify(lab.registry, out).ok
+
+
+def test_of_what_was_retired_nothing_more_is_recorded(lab) -> None:
+    out = lab.run(lab.one_step("example/append"), inputs={"base": lab.bring()}).artifacts["out"]
+    retire(lab.registry, out, "wrong", Recorder(lab.registry).circumstances(1))
+    count = lab.count()
+    with pytest.raises(InvalidInputError, match=rf"{short_id(out)} is retired, so nothing more"):
+        reproduce(lab.registry, out)
+    assert lab.count() == count
+    assert check(lab.registry, out).edges[0].verdict == "holds"
+    assert lab.count() == count + 1  # of the base, which is not retired
 
 
 def test_what_was_retired_is_not_reused(lab) -> None:

@@ -156,7 +156,7 @@ def test_an_artifact_is_retired_once_with_a_reason(registry: Registry, add: Add,
     retire(registry, one, "licence withdrawn", made, force=True)
     assert summaries(registry, [one])[one].status == "retired"
     assert view(registry, one).retired_because == "licence withdrawn"
-    with pytest.raises(InvalidInputError, match="already"):
+    with pytest.raises(InvalidInputError, match="cannot be retired again"):
         retire(registry, one, "again", made)
     with pytest.raises(InvalidInputError, match="retired"):
         set_alias(registry, "staging", one, made)
