@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pydantic import ValidationError
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import NamedNode
 
 from pressmark.compression.data import DataSet
 from pressmark.compression.errors import DataSetError, NotReproducibleError
@@ -20,7 +20,7 @@ from pressmark.compression.step import Step, step_class
 from pressmark.ontology.terms import PM
 from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.errors import NotFoundError
-from pressmark.registry.facts import artifact_files, scalar, summaries
+from pressmark.registry.facts import artifact_files, node, scalar, summaries
 from pressmark.registry.occurrences import (
     NO_LICENSE,
     Measurement,
@@ -189,8 +189,8 @@ def load_step(registry: Registry, iri: NamedNode) -> StoredStep:
         },
         inputs={_ROLE_NAMES[role]: entity for role, entity, _ in used if role in _ROLE_NAMES},
         data=next((data for _, _, data in used if data is not None), None),
-        environment=_node(row["environment"]),
-        engine=_node(row["engine"]),
+        environment=node(row, "environment"),
+        engine=node(row, "engine"),
     )
 
 
@@ -212,7 +212,7 @@ def parents_of(registry: Registry, result: NamedNode) -> tuple[NamedNode, ...]:
     """What an artifact or evaluation derives from, in the order of its derivations."""
     rows = registry.rows("derivation_edges", artifact=result)
     ordered = sorted(rows, key=lambda row: int(row["derivation"].value.rpartition("-")[2]))
-    return tuple(_node(row["parent"]) for row in ordered)
+    return tuple(node(row, "parent") for row in ordered)
 
 
 def lineage(registry: Registry, artifact: NamedNode) -> Iterator[NamedNode]:
@@ -254,7 +254,7 @@ def result_measurements(
 def result_verdicts(registry: Registry, result: NamedNode) -> tuple[NamedNode, ...]:
     """The verdicts of all evidence about a result, newest last."""
     rows = registry.rows("recorded_evidence", result=result)
-    return tuple(_node(row["verdict"]) for row in rows)
+    return tuple(node(row, "verdict") for row in rows)
 
 
 def _usages(
@@ -263,14 +263,8 @@ def _usages(
     """Role and entity of what an activity used, in the order of its usages, and what is data."""
     rows = registry.rows("usages", activity=activity)
     for row in sorted(rows, key=lambda row: int(row["usage"].value.rpartition("-")[2])):
-        role, data = _node(row["role"]), None
+        role, data = node(row, "role"), None
         if role in DATA_ROLES.values():
             texts = (row[key].value for key in ("name", "sha256", "license", "source"))
             data = StoredData(role, *texts)
-        yield role, _node(row["entity"]), data
-
-
-def _node(term: NamedNode | Literal) -> NamedNode:
-    if isinstance(term, Literal):
-        raise TypeError(f"expected an IRI, found {term}")
-    return term
+        yield role, node(row, "entity"), data

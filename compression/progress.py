@@ -50,12 +50,15 @@ class TextProgress:
     ) -> Iterator[T]:
         """Yields the items, and says how many are done and how long the rest will take."""
         started = said = time.monotonic()
+        done = told = 0
         for done, item in enumerate(iterable, start=1):
             yield item
             now = time.monotonic()
-            if now - said >= INTERVAL:
-                said = now
+            if now - said >= INTERVAL and done != total:
+                said, told = now, done
                 self.log(_line(label, done, total, now - started))
+        if 0 < told < done:
+            self.log(f"{label or 'working'}: {done} after {time.monotonic() - started:.0f} s")
 
     def log(self, text: str) -> None:
         """Writes the line."""

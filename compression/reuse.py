@@ -24,6 +24,7 @@ from pressmark.compression.recording import Made
 from pressmark.compression.step import Step
 from pressmark.registry import environment
 from pressmark.registry.errors import NotFoundError
+from pressmark.registry.facts import node
 from pressmark.registry.occurrences import Json
 from pressmark.registry.registry import Registry
 
@@ -56,8 +57,8 @@ def find_reusable(
         continues: The interrupted runs that are being continued.
     """
     for row in registry.rows("results_by_cache_key", cacheKey=Literal(key)):
-        made = Made(_node(row["step"]), _node(row["result"]))
-        if not step.roles and _node(row["run"]) not in continues:
+        made = Made(node(row, "step"), node(row, "result"))
+        if not step.roles and node(row, "run") not in continues:
             continue
         if step.produces is None or is_complete(registry, made.result):
             return made
@@ -77,7 +78,7 @@ def continued_runs(registry: Registry, run: NamedNode) -> frozenset[NamedNode]:
         if not rows:
             raise NotFoundError(f"{current.value} is no run of this registry")
         found.add(current)
-        current = _node(rows[0]["continues"]) if "continues" in rows[0] else None
+        current = node(rows[0], "continues") if "continues" in rows[0] else None
     return frozenset(found)
 
 
@@ -91,9 +92,3 @@ def _identity(step: Step, artifact: StoredArtifact) -> Json:
     content = artifact.content.value if artifact.content else artifact.iri.value
     occurrence = artifact.iri.value if step.produces is None else ""
     return [content, artifact.license, occurrence]
-
-
-def _node(term: NamedNode | Literal) -> NamedNode:
-    if isinstance(term, Literal):
-        raise TypeError(f"expected an IRI, found {term}")
-    return term

@@ -266,7 +266,7 @@ def print_forecast(forecast: Forecast, *, json: bool) -> None:
             step.step,
             "reused" if step.reused else estimated_seconds(step.seconds),
             human_bytes(step.bytes),
-            f"{step.measured} earlier runs" if step.measured else "a guess",
+            _basis(step.measured),
         )
         for step in forecast.steps
     ]
@@ -288,3 +288,10 @@ def named_inputs(registry: Registry, given: list[str]) -> dict[str, NamedNode | 
             raise InvalidInputError(f"input {name} is given twice", hint="name each input once")
         found[name] = search.resolve(registry, artifact)
     return found
+
+
+def _basis(runs: int) -> str:
+    """What an estimate rests on."""
+    if not runs:
+        return "a guess"
+    return f"{runs} earlier run" + ("s" if runs > 1 else "")

@@ -24,7 +24,7 @@ def test_plain_lines_tell_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None
     lines = stream.getvalue().splitlines()
     assert lines == [
         "letters: 1 of 2, 0 s left",
-        "letters: 2 of 2, 0 s left",
+        "letters: 2 after 0 s",
         "working: 1 after 0 s",
     ]
 
