@@ -52,6 +52,7 @@ class Uploads:
     def __init__(self, folder: Path, longest: int) -> None:
         self.folder = folder
         self._longest = longest
+        self._receiving: set[str] = set()
 
     def begin(self, name: str, size: int, agent: str) -> Upload:
         """Announces a file.
@@ -96,17 +97,26 @@ class Uploads:
         """Adds bytes as they arrive; when the connection breaks, those that came stay.
 
         Raises:
-            OffsetError: They do not begin where the upload ends.
+            OffsetError: They do not begin where the upload ends, or another request is sending.
             TooLargeError: They go beyond the announced size; none of the excess is kept.
         """
         if offset != upload.offset:
             raise OffsetError(f"the upload is at {upload.offset}, the bytes begin at {offset}")
+        if upload.id in self._receiving:
+            raise OffsetError("another request is sending bytes of this upload", "wait for its end")
+        self._receiving.add(upload.id)
+        try:
+            await self._receive(upload, data)
+        finally:
+            self._receiving.remove(upload.id)
+        return self.get(upload.id, upload.agent)
+
+    async def _receive(self, upload: Upload, data: AsyncIterator[bytes]) -> None:
         with self.path(upload.id).open("ab") as file:
             async for part in data:
                 if file.tell() + len(part) > upload.size:
                     raise TooLargeError(f"{upload.name} was announced with {upload.size:,} bytes")
                 file.write(part)
-        return self.get(upload.id, upload.agent)
 
     def discard(self, upload: Upload) -> None:
         """Removes an upload and its bytes."""

@@ -1,7 +1,9 @@
 """Registering what was made elsewhere: files in pieces, declared parents, nothing half-done."""
 
+import asyncio
 import hashlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from fastapi import FastAPI
 from safetensors.numpy import save
 from starlette.testclient import TestClient
 
+from pressmark.api.errors import OffsetError
 from pressmark.api.service.registration import PIECE
 from pressmark.api.service.tokens import Scope
+from pressmark.api.service.uploads import Upload, Uploads
 
 from .conftest import MakeToken
 
@@ -180,3 +184,22 @@ def test_a_key_means_one_request_of_one_agent(
     bo = TestClient(app, headers={"Authorization": f"Bearer {token(Scope.WRITE, agent='a2')}"})
     mine = {"name": "mine", "files": [{"upload": uploaded(bo, "a.bin", b"abc")}]}
     assert bo.post("/v1/artifacts", json=mine, headers=key).status_code == 201
+
+
+def test_two_requests_do_not_mix_their_bytes(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path / "uploads", 100)
+    upload = uploads.begin("a.bin", 6, "a1")
+
+    async def slowly(data: bytes) -> AsyncIterator[bytes]:
+        for byte in data:
+            await asyncio.sleep(0)
+            yield bytes([byte])
+
+    async def both() -> list[Upload | BaseException]:
+        sent = (uploads.append(upload, 0, slowly(data)) for data in (b"abcdef", b"ABCDEF"))
+        return await asyncio.gather(*sent, return_exceptions=True)
+
+    first, second = asyncio.run(both())
+    assert isinstance(first, Upload)
+    assert isinstance(second, OffsetError)
+    assert uploads.path(upload.id).read_bytes() == b"abcdef"
