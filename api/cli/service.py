@@ -98,7 +98,7 @@ def revoke(context: typer.Context, identifier: str) -> None:
 
 @tokens.command()
 def forget(context: typer.Context, name: str) -> None:
-    """Erase a person's name, address and tokens; records keep the opaque identifier.
+    """Erase a person's name and tokens; records keep the opaque identifier.
 
     Example: pressmark token forget "Ada Lovelace"
     """

@@ -20,9 +20,7 @@ SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE profile (
     agent TEXT PRIMARY KEY,             -- the opaque identifier that records use
-    name TEXT NOT NULL,
-    email TEXT NOT NULL DEFAULT '',
-    subject TEXT UNIQUE                 -- issuer and subject of an OIDC identity
+    name TEXT NOT NULL UNIQUE
 ) STRICT;
 CREATE TABLE token (
     id TEXT PRIMARY KEY,

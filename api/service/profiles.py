@@ -1,4 +1,4 @@
-"""People's names and addresses, apart from the history, so that they can be erased.
+"""People's names, apart from the history, so that they can be erased.
 
 Records name an agent by an opaque identifier. Who that is stands here alone; without the profile
 the identifier says nothing.
@@ -18,12 +18,10 @@ class Profile:
     Attributes:
         agent: The opaque identifier that records use.
         name: For people.
-        email: An address; may be empty.
     """
 
     agent: str
     name: str
-    email: str
 
 
 class Profiles:
@@ -36,7 +34,7 @@ class Profiles:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def known(self, name: str, email: str = "") -> Profile:
+    def known(self, name: str) -> Profile:
         """The profile of a name; made if there is none yet.
 
         Raises:
@@ -46,16 +44,16 @@ class Profiles:
             raise InvalidInputError("a profile needs a name", "such as --for 'Ada Lovelace'")
         with self._database.transaction() as connection:
             row = connection.execute(
-                "SELECT agent, name, email FROM profile WHERE name = ?", (name,)
+                "SELECT agent, name FROM profile WHERE name = ?", (name,)
             ).fetchone()
             if row is None:
-                row = (secrets.token_hex(8), name, email)
-                connection.execute("INSERT INTO profile (agent, name, email) VALUES (?, ?, ?)", row)
+                row = (secrets.token_hex(8), name)
+                connection.execute("INSERT INTO profile (agent, name) VALUES (?, ?)", row)
         return Profile(*row)
 
     def all(self) -> list[Profile]:
         """Every profile, by name."""
-        rows = self._database.rows("SELECT agent, name, email FROM profile ORDER BY name, agent")
+        rows = self._database.rows("SELECT agent, name FROM profile ORDER BY name")
         return [Profile(*row) for row in rows]
 
     def erase(self, agent: str) -> None:
