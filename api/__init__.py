@@ -1,1 +1,1 @@
-"""How people reach Pressmark: the command line."""
+"""How people reach Pressmark: the command line, SPARQL and HTTP."""
