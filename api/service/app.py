@@ -29,6 +29,16 @@ from pressmark.api.sparql import endpoint
 from pressmark.api.sparql.pool import Limits, QueryPool
 from pressmark.registry.registry import Registry
 
+#: What needs at least the scope read; single routes ask for more.
+_READABLE: Final = (
+    artifacts,
+    lifecycle,
+    questions,
+    records,
+    registration,
+    refusals,
+    endpoint,
+)
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -88,7 +98,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     add_handlers(app)
     _add_headers(app)
     app.include_router(health.routes)
-    for group in (artifacts, lifecycle, questions, records, registration, refusals, endpoint):
+    for group in _READABLE:
         app.include_router(group.routes, dependencies=[Depends(needs(Scope.READ))])
     return app
 

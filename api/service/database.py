@@ -15,14 +15,14 @@ from pressmark.registry.errors import StoreVersionError
 
 #: Its name in the registry's folder.
 FILE_NAME: Final = "service.db"
-#: Version of the tables, in SQLite's ``user_version``.
+#: Version of the tables, in SQLite's ``user_version``; tables that are only added keep it.
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
-CREATE TABLE profile (
+CREATE TABLE IF NOT EXISTS profile (
     agent TEXT PRIMARY KEY,             -- the opaque identifier that records use
     name TEXT NOT NULL UNIQUE
 ) STRICT;
-CREATE TABLE token (
+CREATE TABLE IF NOT EXISTS token (
     id TEXT PRIMARY KEY,
     digest BLOB NOT NULL,               -- SHA-256 of the secret
     agent TEXT NOT NULL REFERENCES profile (agent) ON DELETE CASCADE,
@@ -32,7 +32,7 @@ CREATE TABLE token (
     expires TEXT,
     revoked TEXT
 ) STRICT;
-CREATE TABLE attempt (
+CREATE TABLE IF NOT EXISTS attempt (
     agent TEXT NOT NULL,
     key TEXT NOT NULL,
     digest BLOB NOT NULL,               -- SHA-256 of what was asked
@@ -40,7 +40,7 @@ CREATE TABLE attempt (
     at REAL NOT NULL,
     PRIMARY KEY (agent, key)
 ) STRICT;
-CREATE TABLE refusal (
+CREATE TABLE IF NOT EXISTS refusal (
     at TEXT NOT NULL,
     agent TEXT NOT NULL,
     method TEXT NOT NULL,
@@ -69,13 +69,12 @@ class Database:
         self._local = threading.local()
         with self.transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._make(connection)
-            elif version != SCHEMA_VERSION:
+            if version not in (0, SCHEMA_VERSION):
                 raise StoreVersionError(
                     f"{path} has tables of version {version}; this release reads {SCHEMA_VERSION}",
                     "use the release that made it, or move the file away: tokens are made again",
                 )
+            self._make(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
