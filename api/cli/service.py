@@ -10,6 +10,7 @@ from pressmark.api.cli.app import Json, opened, registry_path
 from pressmark.api.cli.output import print_json, stderr, stdout, table
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.profiles import Profiles
+from pressmark.api.service.settings import VARIABLE, Settings, read_settings
 from pressmark.api.service.tokens import Scope, Tokens
 from pressmark.registry.errors import NotFoundError
 from pressmark.registry.registry import Registry
@@ -27,8 +28,16 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 8080,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", envvar=VARIABLE, help="Settings, as TOML."),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen at.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen at; 0 takes a free one.", show_default="8080")
+    ] = None,
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Let anybody read without a token.")
     ] = False,
@@ -39,10 +48,12 @@ def serve(
     """
     from pressmark.api.service.server import run
 
+    settings = read_settings(config) if config else Settings()
+    settings = settings.changed(host=host, port=port, anonymous=anonymous or None)
     registry = opened(context)
-    if not anonymous and not Tokens(database(registry.root)).all():
+    if not settings.anonymous and not Tokens(database(registry.root)).all():
         stderr.print("no tokens yet: pressmark token create --for NAME", style="yellow")
-    run(registry.root, host, port, anonymous=anonymous)
+    run(registry.root, settings)
 
 
 @tokens.command()

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +22,11 @@ from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.refusals import Refusals
 from pressmark.api.service.security import Gate, needs
+from pressmark.api.service.settings import Settings
 from pressmark.api.service.tokens import Scope, Tokens
 from pressmark.api.service.uploads import Uploads
 from pressmark.api.sparql import endpoint
-from pressmark.api.sparql.pool import Limits, QueryPool
+from pressmark.api.sparql.pool import QueryPool
 from pressmark.registry.registry import Registry
 
 #: What needs at least the scope read; single routes ask for more.
@@ -46,21 +46,6 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "private, no-cache",
 }
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a service is run.
-
-    Attributes:
-        anonymous: Whether anybody may read without a token.
-        longest_file: The most bytes that an uploaded file may have.
-        queries: What an untrusted SPARQL query may use.
-    """
-
-    anonymous: bool = False
-    longest_file: int = 1 << 40
-    queries: Limits = field(default_factory=Limits)
 
 
 def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
@@ -90,7 +75,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     )
     app.state.registry = registry
     app.state.queries = pool
-    app.state.uploads = Uploads(registry.root / "uploads", chosen.longest_file)
+    app.state.uploads = Uploads(registry.root / "uploads", chosen.uploads.longest_file)
     database = Database(registry.root / FILE_NAME)
     app.state.attempts = Attempts(database)
     app.state.refusals = Refusals(database)

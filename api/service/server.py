@@ -4,11 +4,12 @@ from pathlib import Path
 
 import uvicorn
 
-from pressmark.api.service.app import Settings, create_app
+from pressmark.api.service.app import create_app
+from pressmark.api.service.settings import Settings
 from pressmark.registry.registry import Registry
 
 
-def run(folder: Path, host: str, port: int, *, anonymous: bool = False) -> None:
+def run(folder: Path, settings: Settings) -> None:
     """Serves the registry in a folder until interrupted.
 
     The graph stays open for writing meanwhile, so that a commit costs no opening; whoever else
@@ -17,10 +18,15 @@ def run(folder: Path, host: str, port: int, *, anonymous: bool = False) -> None:
     Raises:
         StoreLockedError: Another process is writing.
     """
-    app = create_app(folder, Settings(anonymous=anonymous))
+    app = create_app(folder, settings)
     config = uvicorn.Config(
-        app, host=host, port=port, log_level="info", server_header=False, timeout_keep_alive=30
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="info",
+        server_header=False,
+        timeout_keep_alive=30,
     )
     registry: Registry = app.state.registry
-    with registry.writing(url=f"http://{host}:{port}"):
+    with registry.writing(url=f"http://{settings.host}:{settings.port}"):
         uvicorn.Server(config).run()

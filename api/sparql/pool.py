@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Annotated, ClassVar, Final
+
+from pydantic import ConfigDict, Field
 
 from pressmark.api.errors import (
     BusyError,
@@ -26,6 +28,9 @@ from pressmark.api.sparql.worker import Ask, Reply
 from pressmark.registry.errors import StoreDamagedError
 
 _CHUNK: Final = 1 << 16
+
+_Count = Annotated[int, Field(gt=0)]
+_Seconds = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,15 @@ class Limits:
         wait: Seconds that a query waits for a free worker.
     """
 
-    seconds: float = 10.0
-    megabytes: int = 2048
-    query_bytes: int = 100_000
-    answer_bytes: int = 32 << 20
-    rows: int = 100_000
-    workers: int = 2
-    wait: float = 5.0
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    seconds: _Seconds = 10.0
+    megabytes: Annotated[int, Field(ge=400)] = 2048
+    query_bytes: _Count = 100_000
+    answer_bytes: _Count = 32 << 20
+    rows: _Count = 100_000
+    workers: _Count = 2
+    wait: _Seconds = 5.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class QueryPool:
             MalformedQueryError: The engine cannot read the query.
             QueryTimeoutError: It took too long, or too much memory.
             StoreDamagedError: The graph cannot be read.
-        WorkerError: The worker ended by itself.
+            WorkerError: The worker ended by itself.
         """
         if len(ask.text.encode()) > self.limits.query_bytes:
             raise TooLargeError(f"a query may have {self.limits.query_bytes:,} bytes")

@@ -11,7 +11,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from pressmark.api.service.app import Settings, create_app
+from pressmark.api.service.app import create_app
+from pressmark.api.service.settings import Settings
 
 
 @contextmanager
