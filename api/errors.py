@@ -9,12 +9,14 @@
         ├── UnauthorizedError       401  nobody is known by this token
         ├── ForbiddenError          403  somebody is known, but may not do this
         ├── QueryRefusedError       403  it is SPARQL, but not of the kind that is answered
+        ├── OutboundRefusedError    403  an address is one that the service does not call
         ├── NotAcceptableError      406  no format that the client accepts can be given
         ├── OffsetError             409  bytes do not begin where an upload ends
         ├── TooLargeError           413  the query or the answer is over a limit
         ├── UnsupportedMediaTypeError 415  the request's body has a type that is not read
         ├── ReusedKeyError          422  an idempotency key was used for another request
         ├── RangeError              416  the range lies outside of the file
+        ├── OutboundFailedError     502  what the service called gave no answer
         ├── QueryTimeoutError       503  the query took too long, or too much memory
         ├── BusyError               503  as many queries are running as may
         └── WorkerError             500  a query worker ended for no reason of the query's
@@ -63,6 +65,12 @@ class QueryRefusedError(RequestError):
     status = 403
 
 
+class OutboundRefusedError(RequestError):
+    """The service does not call this address."""
+
+    status = 403
+
+
 class NotAcceptableError(RequestError):
     """Nothing that the client accepts can be given."""
 
@@ -97,6 +105,12 @@ class RangeError(RequestError):
     """A range lies outside of the file."""
 
     status = 416
+
+
+class OutboundFailedError(RequestError):
+    """What the service called gave no answer."""
+
+    status = 502
 
 
 class QueryTimeoutError(RequestError):
