@@ -26,6 +26,8 @@ class PM:
     """The step that attaches a KV-cache policy to a model."""
     Attribute: Final = _Node("https://w3id.org/pressmark/ns#Attribute")
     """A named fact about an artifact that the step which made it reports, such as the group size of a quantization grid."""
+    AuditReport: Final = _Node("https://w3id.org/pressmark/ns#AuditReport")
+    """A document that tells where an artifact comes from and how sure that is, as it was recorded at one head of the journal. Its bytes are kept."""
     BaseModel: Final = _Node("https://w3id.org/pressmark/ns#BaseModel")
     """An artifact that came in from outside with its bytes unchanged: the end of a lineage."""
     Check: Final = _Node("https://w3id.org/pressmark/ns#Check")
@@ -94,6 +96,8 @@ class PM:
     """One immutable bundle of statements about one activity occurrence. It speaks only of nodes that it mints; its canonical N-Quads are the thing that is kept."""
     Registration: Final = _Node("https://w3id.org/pressmark/ns#Registration")
     """The claim that an artifact made elsewhere was derived from certain parents: declared, not executed."""
+    Reporting: Final = _Node("https://w3id.org/pressmark/ns#Reporting")
+    """The activity that writes an audit report of an artifact from what is recorded."""
     Reproduce: Final = _Node("https://w3id.org/pressmark/ns#Reproduce")
     """The activity that executes a recorded step again and compares digests."""
     Retirement: Final = _Node("https://w3id.org/pressmark/ns#Retirement")
@@ -190,8 +194,12 @@ class PM:
     """The environment that an activity was executed in."""
     inconclusive: Final = _Node("https://w3id.org/pressmark/ns#inconclusive")
     """A re-run gave other bytes, but on another machine or with other code than the record names, so that it neither confirms nor refutes."""
+    integrity: Final = _Node("https://w3id.org/pressmark/ns#integrity")
+    """What verifying bytes, records, journal and graph found while a report was made; inconclusive where nothing was verified."""
     isStepOf: Final = _Node("https://w3id.org/pressmark/ns#isStepOf")
     """The run that a step belongs to."""
+    journalHead: Final = _Node("https://w3id.org/pressmark/ns#journalHead")
+    """The digest of the journal's last entry at the time of a report: the state that it tells of."""
     libraryVersion: Final = _Node("https://w3id.org/pressmark/ns#libraryVersion")
     """A library's name and version, separated by a space."""
     log: Final = _Node("https://w3id.org/pressmark/ns#log")
@@ -238,6 +246,8 @@ class PM:
     """The activity, or the closing of a run, that a record is about."""
     refuted: Final = _Node("https://w3id.org/pressmark/ns#refuted")
     """At least one claim was found false. It outweighs all other evidence."""
+    reportsOn: Final = _Node("https://w3id.org/pressmark/ns#reportsOn")
+    """The artifact that an audit report is about."""
     reused: Final = _Node("https://w3id.org/pressmark/ns#reused")
     """An artifact that a run took from an earlier run instead of making it again, because inputs, parameters and engine were equal."""
     seed: Final = _Node("https://w3id.org/pressmark/ns#seed")
@@ -257,7 +267,7 @@ class PM:
     stepVersion: Final = _Node("https://w3id.org/pressmark/ns#stepVersion")
     """The version of a step's implementation; it changes when outputs may change."""
     subjectRole: Final = _Node("https://w3id.org/pressmark/ns#subjectRole")
-    """The artifact that a check, a re-run, a promotion, a tagging or a registration is about."""
+    """The artifact that a check, a re-run, a promotion, a tagging, a registration or a report is about."""
     succeeded: Final = _Node("https://w3id.org/pressmark/ns#succeeded")
     """It did what it was asked to."""
     tag: Final = _Node("https://w3id.org/pressmark/ns#tag")
@@ -353,6 +363,7 @@ class DCTERMS:
 
     NAMESPACE: Final = "http://purl.org/dc/terms/"
 
+    format: Final = _Node("http://purl.org/dc/terms/format")
     license: Final = _Node("http://purl.org/dc/terms/license")
     source: Final = _Node("http://purl.org/dc/terms/source")
 

@@ -27,6 +27,7 @@ from pressmark.registry.occurrences import (
     Measurement,
     NewArtifact,
     NewEvaluation,
+    NewReport,
     Occurrence,
     OpenedRun,
     Parameter,
@@ -49,6 +50,7 @@ __all__ = [
     "Measurement",
     "NewArtifact",
     "NewEvaluation",
+    "NewReport",
     "Occurrence",
     "OpenedRun",
     "Parameter",
@@ -60,6 +62,7 @@ __all__ = [
     "open_run",
     "promotion",
     "registration",
+    "reporting",
     "retirement",
     "tagging",
 ]
@@ -235,6 +238,29 @@ def tagging(
     writer.types(assignment, PM.TagAssignment, PROV.Entity)
     writer.say(assignment, PM.tag, tag)
     writer.say(assignment, PM.tagRemoved, removed)
+    return writer.build()
+
+
+def reporting(
+    activity: Occurrence,
+    report: NewReport,
+    *,
+    bundle: NamedNode | None = None,
+    files: Files = NO_FILES,
+) -> Record:
+    """Record that an audit report was written, and which bytes it is.
+
+    Args:
+        activity: The reporting; the usage of the artifact is added to it.
+        report: The report.
+        bundle: IRI of the bundle; minted where it is not given.
+        files: Files that the record brings, by SHA-256.
+    """
+    used = Usage(report.about, PM.subjectRole, activity.started_at)
+    activity = replace(activity, usages=(*activity.usages, used))
+    writer = Writer(activity.iri, bundle, files)
+    writer.activity(activity, PM.Reporting)
+    writer.report(report)
     return writer.build()
 
 

@@ -274,3 +274,30 @@ class Finding:
     claims: tuple[str, ...]
     found_at: str
     detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewReport:
+    """An audit report whose bytes are kept.
+
+    Attributes:
+        iri: The report, a new node.
+        about: The artifact that it reports on.
+        name: For a person.
+        media_type: Its format, such as "text/html".
+        sha256: Digest of its bytes.
+        size: Bytes.
+        journal_head: The head of the journal that it tells of.
+        holds: What verifying found while it was made; None where nothing was verified.
+        generated_at: When it was complete.
+    """
+
+    iri: NamedNode
+    about: NamedNode
+    name: str
+    media_type: str
+    sha256: str
+    size: int
+    journal_head: str
+    holds: bool | None
+    generated_at: str

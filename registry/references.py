@@ -31,7 +31,10 @@ _RELEVANT: Final = re.compile(
     % (
         b"|".join(re.escape(str(predicate).encode()) for predicate in _PREDICATES),
         re.escape(str(RDF.type).encode()),
-        b"|".join(re.escape(str(kind).encode()) for kind in (PM.Recipe, PM.ExternalArtifact)),
+        b"|".join(
+            re.escape(str(kind).encode())
+            for kind in (PM.Recipe, PM.AuditReport, PM.ExternalArtifact)
+        ),
     ),
     re.MULTILINE,
 )
@@ -53,6 +56,7 @@ class References:
         self._labels: dict[str, str] = {}
         self._logs: set[str] = set()
         self._plans: set[str] = set()
+        self._reports: set[str] = set()
         self._byproducts: set[str] = set()
         self._retired: set[str] = set()
         self._claimed: set[str] = set()
@@ -94,6 +98,8 @@ class References:
             self._retired.add(value.value)
         elif value == PM.Recipe:
             self._plans.add(subject)
+        elif value == PM.AuditReport:
+            self._reports.add(subject)
         elif value == PM.ExternalArtifact:
             self._claimed.add(subject)
 
@@ -143,11 +149,12 @@ class References:
         Those of data sets may be here, and so may those of artifacts that are known by claim alone.
         """
         alive = {content for content in self._files if not self._is_dead(content, self._claimed)}
-        plans = {self._digests[plan] for plan in self._plans if plan in self._digests}
-        return self.bundles | self._logs | plans | self._digests_of(alive)
+        kept = self._digests.keys() & (self._plans | self._reports)
+        documents = {self._digests[document] for document in kept}
+        return self.bundles | self._logs | documents | self._digests_of(alive)
 
     def _outside(self) -> Iterator[tuple[str, str]]:
-        """What has a digest and is no file of a content: recipes and data sets."""
+        """What has a digest and is no file of a content: recipes, data sets, reports."""
         parts = {file for files in self._files.values() for file in files}
         return ((node, digest) for node, digest in self._digests.items() if node not in parts)
 
@@ -169,9 +176,13 @@ class References:
                 digest = self._digests.get(file, "")
                 uses[digest].append(f"{self._names.get(file, '?')} of {owners}")
         for node, digest in self._outside():
-            kind = "recipe" if node in self._plans else "data set"
-            uses[digest].append(f"the {kind} {self._labels.get(node, node)}")
+            uses[digest].append(f"the {self._kind(node)} {self._labels.get(node, node)}")
         return uses
+
+    def _kind(self, node: str) -> str:
+        if node in self._reports:
+            return "report"
+        return "recipe" if node in self._plans else "data set"
 
     def _owner_names(self, content: str) -> str:
         owners = sorted(self._owners.get(content, ()))

@@ -14,8 +14,8 @@ Five checks, each with its findings:
   the graph: that none was taken out of it, only the verification of the whole registry can tell.
 * ``shapes``: each record conforms to the shapes that it was committed under, judged in the order of
   the journal, as on the day of its commit.
-* ``files``: the stored files have the digests that the records give: of artifacts, logs, recipes
-  and data sets.
+* ``files``: the stored files have the digests that the records give: of artifacts, logs, recipes,
+  data sets and reports.
 * ``evidence`` (of an artifact only): no check or re-run has refuted an edge of its lineage.
 
 No model is loaded and nothing is computed again: that is what ``pressmark check`` does.
@@ -207,11 +207,12 @@ class _Audit:
         """The bundles that the artifact rests on, in the order of the journal.
 
         They are found by following every minted IRI that a bundle speaks of, and from old nodes to
-        the evidence about them, through the bundles' own bytes.
+        the evidence about them, through the bundles' own bytes. The registered reports on the
+        artifact are part of it, those on its ancestors are not.
         """
         found: dict[NamedNode, _Bundle] = {}
-        waiting = [artifact]
-        seen = {artifact}
+        waiting = [artifact, *self._reports_on(artifact)]
+        seen = set(waiting)
         while waiting:
             node = waiting.pop()
             home = self._home(node)
@@ -307,6 +308,11 @@ class _Audit:
                 for quad in self.graph.match(None, predicate, subject):
                     if isinstance(quad.subject, NamedNode):
                         yield base_iri(quad.subject)
+
+    def _reports_on(self, artifact: NamedNode) -> Iterator[NamedNode]:
+        for quad in self.graph.match(None, PM.reportsOn, artifact):
+            if isinstance(quad.subject, NamedNode):
+                yield quad.subject
 
     # ---------------------------------------------------------------------- the checks
 

@@ -8,7 +8,7 @@ from typing import Final
 from pyoxigraph import NamedNode
 
 from pressmark.ontology import ONTOLOGY_VERSION, SHAPES_VERSION
-from pressmark.ontology.terms import DCTERMS, MLS, PM, PROV, RDF, RDFS
+from pressmark.ontology.terms import DCAT, DCTERMS, MLS, PM, PROV, RDF, RDFS
 from pressmark.registry.descriptions import content
 from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.ids import sub_iri
@@ -19,6 +19,7 @@ from pressmark.registry.occurrences import (
     Measurement,
     NewArtifact,
     NewEvaluation,
+    NewReport,
     Occurrence,
     Parameter,
     Usage,
@@ -213,6 +214,19 @@ class Writer:
             self.say(node, PM.claim, claim)
         self.say(node, PM.detail, finding.detail or None)
         self.generation(node, finding.found_at)
+
+    def report(self, report: NewReport) -> None:
+        """Say what a report is about, which bytes it is, and what it tells of."""
+        node = report.iri
+        self.types(node, PM.AuditReport, PROV.Entity)
+        self.say(node, RDFS.label, report.name)
+        self.say(node, PM.reportsOn, report.about)
+        self.say(node, DCTERMS.format, report.media_type)
+        self.say(node, PM.sha256, report.sha256)
+        self.say(node, DCAT.byteSize, report.size)
+        self.say(node, PM.journalHead, report.journal_head)
+        self.say(node, PM.integrity, _VERDICTS[report.holds])
+        self.generation(node, report.generated_at)
 
 
 def _plain(value: Json) -> Value:

@@ -1,6 +1,7 @@
 """Gathers a report: a few packaged queries, each asked once for the whole chain."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from pyoxigraph import NamedNode
@@ -21,20 +22,22 @@ from pressmark.registry.facts import (
 from pressmark.registry.graph import Row
 from pressmark.registry.ids import utc_now
 from pressmark.registry.lineage import Edge, Lineage, ancestors, chain_assurance
-from pressmark.registry.occurrences import Scalar
 from pressmark.registry.registry import Registry
 from pressmark.registry.report.model import (
     Dependent,
     Evaluation,
     Licence,
     Machine,
+    MachineFact,
     Party,
     Proof,
     Quantity,
     Query,
     Report,
+    Setting,
     StepReport,
     Used,
+    Withdrawal,
 )
 from pressmark.registry.verify import Verification, verify
 
@@ -68,22 +71,48 @@ _MACHINE: Final = {
 
 _Groups: TypeAlias = Mapping[NamedNode, Sequence[Row]]
 
+Names: TypeAlias = Callable[[str], str | None]
+"""Gives the name behind an agent's opaque identifier; None where it is not known."""
 
-def build(registry: Registry, artifact: NamedNode, *, verified: bool = True) -> Report:
+
+def nobody(_: str) -> None:
+    """Knows no names: agents appear by their opaque identifiers."""
+
+
+def build(
+    registry: Registry,
+    artifact: NamedNode,
+    *,
+    verified: bool = True,
+    names: Names = nobody,
+    at: str | None = None,
+) -> Report:
     """Gathers everything that is known of an artifact.
 
     Args:
         registry: The registry.
         artifact: Its IRI.
         verified: Whether to verify bytes, records and journal now; it reads the artifact's files.
+        names: Gives the name behind an agent's opaque identifier, where it may be shown.
+        at: When the report is made; now by default. Law: the same state at the same time gives an
+            equal report.
 
     Raises:
         NotFoundError: There is no such artifact.
     """
-    return gather(registry, artifact, verify(registry, artifact) if verified else None)
+    verification = verify(registry, artifact) if verified else None
+    report = gather(registry, artifact, verification, names)
+    journal = registry.journal
+    # The head is read last: it vouches for all that was gathered.
+    return replace(report, made_at=at or utc_now(), head=journal.head(), entries=len(journal))
 
 
-def gather(reader: Reader, artifact: NamedNode, verification: Verification | None) -> Report:
+def gather(
+    reader: Reader,
+    artifact: NamedNode,
+    verification: Verification | None,
+    names: Names = nobody,
+) -> Report:
     """Gathers a report around a verification that was made before; see `build`."""
     lineage = ancestors(reader, artifact)
     known = {one.iri: one.artifact for one in lineage.nodes}
@@ -96,8 +125,10 @@ def gather(reader: Reader, artifact: NamedNode, verification: Verification | Non
     return Report(
         artifact=known[artifact],
         made_at=utc_now(),
+        head="",
+        entries=0,
         files=artifact_files(reader, artifact),
-        retired=(retired[0]["endedAt"].value, retired[0]["reason"].value) if retired else None,
+        retired=_withdrawal(retired),
         lineage=lineage,
         assurance=chain_assurance(lineage.edges),
         steps=steps,
@@ -107,7 +138,17 @@ def gather(reader: Reader, artifact: NamedNode, verification: Verification | Non
         dependents=tuple(_dependents(reader, artifact)),
         verification=verification,
         queries=tuple(_query(*section, artifact) for section in SECTIONS),
+        people=_people(steps, names),
     )
+
+
+def _people(steps: Iterable[StepReport], names: Names) -> dict[str, str]:
+    agents = dict.fromkeys(party.name for step in steps for party in step.parties)
+    return {agent: name for agent in agents if (name := names(agent)) is not None}
+
+
+def _withdrawal(rows: Sequence[Row]) -> Withdrawal | None:
+    return Withdrawal(rows[0]["endedAt"].value, rows[0]["reason"].value) if rows else None
 
 
 def _query(section: str, name: str, parameter: str, artifact: NamedNode) -> Query:
@@ -159,14 +200,14 @@ def _step(
         recipe=_recipe(row),
         recipe_digest=text(row, "recipeDigest"),
         seed=integer(row, "seed"),
-        parameters=_pairs(own["step_parameters"]),
+        parameters=_settings(own["step_parameters"]),
         measurements=(*map(_quantity, own["step_measurements"]), *_costs(row)),
         used=tuple(map(_used, own["usages"])),
         parties=tuple(map(_party, own["agents"])),
         environment=optional_node(row, "environment"),
         log=text(row, "log"),
         proofs=tuple(_proofs(own["evidence"])),
-        attributes=_pairs(own["attributes"]),
+        attributes=_settings(own["attributes"]),
         sequence=integer(row, "sequence"),
         record_digest=text(row, "bundleDigest"),
     )
@@ -190,8 +231,8 @@ def _by(rows: Iterable[Row], column: str) -> _Groups:
     return found
 
 
-def _pairs(rows: Iterable[Row]) -> tuple[tuple[str, Scalar], ...]:
-    return tuple((row["name"].value, scalar(row["value"])) for row in rows)
+def _settings(rows: Iterable[Row]) -> tuple[Setting, ...]:
+    return tuple(Setting(row["name"].value, scalar(row["value"])) for row in rows)
 
 
 def _quantity(row: Row) -> Quantity:
@@ -249,7 +290,7 @@ def _machine(reader: Reader, iri: NamedNode) -> Machine:
         name = local_name(node(row, "property"))
         if name in _MACHINE:
             facts.setdefault(_MACHINE[name], []).append(row["value"].value)
-    return Machine(iri, tuple((name, tuple(values)) for name, values in facts.items()))
+    return Machine(iri, tuple(MachineFact(name, tuple(values)) for name, values in facts.items()))
 
 
 def _evaluations(
@@ -283,7 +324,7 @@ def _evaluation(
         compared_with=None if compared is None else _name(compared, known),
         measurements=tuple(map(_quantity, rows)),
         step=text(row, "stepName"),
-        parameters=_pairs(parameters.get(activity, ())),
+        parameters=_settings(parameters.get(activity, ())),
         used=tuple(map(_used, usages.get(activity, ()))),
     )
 

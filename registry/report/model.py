@@ -22,6 +22,14 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A named value: a parameter of a step, or what one reports of its output."""
+
+    name: str
+    value: Scalar
+
+
+@dataclass(frozen=True)
 class Used:
     """Something that a step used.
 
@@ -139,14 +147,14 @@ class StepReport:
     recipe: str | None
     recipe_digest: str | None
     seed: int | None
-    parameters: tuple[tuple[str, Scalar], ...]
+    parameters: tuple[Setting, ...]
     measurements: tuple[Quantity, ...]
     used: tuple[Used, ...]
     parties: tuple[Party, ...]
     environment: NamedNode | None
     log: str | None
     proofs: tuple[Proof, ...]
-    attributes: tuple[tuple[str, Scalar], ...]
+    attributes: tuple[Setting, ...]
     sequence: int | None
     record_digest: str | None
 
@@ -172,7 +180,7 @@ class Evaluation:
     compared_with: str | None
     measurements: tuple[Quantity, ...]
     step: str | None
-    parameters: tuple[tuple[str, Scalar], ...]
+    parameters: tuple[Setting, ...]
     used: tuple[Used, ...]
 
     def value(self, metric: str) -> float | None:
@@ -181,11 +189,42 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class MachineFact:
+    """What is known of a machine in one respect."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Machine:
-    """A machine and its libraries: what, and its values as recorded."""
+    """A machine and its libraries, as recorded."""
 
     iri: NamedNode
-    facts: tuple[tuple[str, tuple[str, ...]], ...]
+    facts: tuple[MachineFact, ...]
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """When and why an artifact was retired."""
+
+    at: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How several artifacts were measured in the same way.
+
+    Attributes:
+        step: What recipes call the evaluation.
+        artifacts: Names of what was measured.
+        parameters: What it was executed with.
+    """
+
+    step: str
+    artifacts: tuple[str, ...]
+    parameters: tuple[Setting, ...]
 
 
 @dataclass(frozen=True)
@@ -225,8 +264,10 @@ class Report:
     Attributes:
         artifact: What it is.
         made_at: When the report was made.
+        head: The head of the journal that it tells of.
+        entries: How many entries the journal had.
         files: Its files.
-        retired: Time and reason, if it is retired.
+        retired: When and why, if it is retired.
         lineage: The way back to where it comes from.
         assurance: How sure that is.
         steps: The activities on the way, oldest first.
@@ -236,12 +277,15 @@ class Report:
         dependents: What was made from it.
         verification: What a verification found just now; None if none was made.
         queries: How to ask again.
+        people: Names behind the opaque identifiers of agents, where they are known.
     """
 
     artifact: ArtifactSummary
     made_at: str
+    head: str
+    entries: int
     files: tuple[FileEntry, ...]
-    retired: tuple[str, str] | None
+    retired: Withdrawal | None
     lineage: Lineage
     assurance: Assurance
     steps: tuple[StepReport, ...]
@@ -251,6 +295,7 @@ class Report:
     dependents: tuple[Dependent, ...]
     verification: Verification | None
     queries: tuple[Query, ...]
+    people: Mapping[str, str]
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -259,11 +304,11 @@ class Report:
         return tuple(dict.fromkeys(names))
 
     @property
-    def settings(self) -> tuple[tuple[str, tuple[str, ...], tuple[tuple[str, Scalar], ...]], ...]:
-        """How things were measured: step, names of what was measured so, parameters."""
-        groups: dict[tuple[str, tuple[tuple[str, Scalar], ...]], dict[str, None]] = {}
+    def settings(self) -> tuple[Settings, ...]:
+        """How things were measured."""
+        groups: dict[tuple[str, tuple[Setting, ...]], dict[str, None]] = {}
         for found in self.evaluations:
             if found.parameters:
                 key = (found.step or "an evaluation", found.parameters)
                 groups.setdefault(key, {})[found.artifact.name] = None
-        return tuple((step, tuple(names), how) for (step, how), names in groups.items())
+        return tuple(Settings(step, tuple(names), how) for (step, how), names in groups.items())

@@ -24,6 +24,7 @@ from pressmark.registry.activities import (
     Measurement,
     NewArtifact,
     NewEvaluation,
+    NewReport,
     Occurrence,
     OpenedRun,
     Parameter,
@@ -34,6 +35,7 @@ from pressmark.registry.activities import (
     open_run,
     promotion,
     registration,
+    reporting,
     retirement,
     tagging,
 )
@@ -330,6 +332,24 @@ class History:
         )
         self.keep(record)
         return node
+
+    def report(self, artifact: NamedNode) -> NamedNode:
+        """Write a report on an artifact."""
+        activity = Occurrence(**self.occurrence())  # type: ignore[arg-type]
+        (file,) = self.files("report.html")
+        new = NewReport(
+            iri=self.iri(),
+            about=artifact,
+            name="audit report of example",
+            media_type="text/html",
+            sha256=file.sha256,
+            size=file.size,
+            journal_head="5" * 64,
+            holds=True,
+            generated_at=activity.ended_at,
+        )
+        self.keep(reporting(activity, new, bundle=self.iri()))
+        return new.iri
 
     def retire(self, artifact: NamedNode, reason: str = "superseded") -> NamedNode:
         """Withdraw an artifact from use."""

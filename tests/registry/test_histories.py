@@ -27,6 +27,7 @@ def everything(history) -> None:
     history.promote(quantized)
     history.tag(quantized)
     history.tag(quantized, removed=True)
+    history.report(quantized)
     history.retire(made)
 
 

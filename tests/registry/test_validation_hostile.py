@@ -99,6 +99,7 @@ class World:
             "generation-check": lambda: history.check(base, edge="generation"),
             "promotion": lambda: history.promote(base),
             "tagging": lambda: history.tag(base),
+            "reporting": lambda: history.report(base),
             "retirement": lambda: history.retire(self.later),
             "file": lambda: history.register(base),
             "policy": lambda: history.policy(run, base),
@@ -168,7 +169,16 @@ def test_the_records_that_are_spoilt_are_good(world, rebuild, kind: str) -> None
 
 GOOD = (
     *("run", "continued-run", "closing", "import", "prune", "failed-step", "evaluation", "policy"),
-    *("registration", "check", "generation-check", "promotion", "tagging", "retirement", "file"),
+    *(
+        "registration",
+        "check",
+        "generation-check",
+        "promotion",
+        "tagging",
+        "reporting",
+        "retirement",
+        "file",
+    ),
 )
 
 

@@ -42,7 +42,17 @@ def extend(history, draw: Callable) -> Record:
     artifact = draw(st.sampled_from(artifacts)) if artifacts else None
     choices = ["import", "run", "close"]
     if artifact:
-        choices += ["prune", "fail", "evaluate", "register", "check", "promote", "tag", "retire"]
+        choices += [
+            "prune",
+            "fail",
+            "evaluate",
+            "register",
+            "check",
+            "promote",
+            "tag",
+            "report",
+            "retire",
+        ]
     match draw(st.sampled_from(choices)):
         case "run":
             runs.append(history.run(continues=run))
@@ -63,6 +73,8 @@ def extend(history, draw: Callable) -> Record:
             history.check(artifact, edge=draw(st.sampled_from(["derivation-0", "generation"])))
         case "promote":
             history.promote(artifact)
+        case "report":
+            history.report(artifact)
         case "tag":
             history.tag(artifact, removed=draw(st.booleans()))
         case "retire":

@@ -26,6 +26,7 @@ RELATED = {
     PM.hasContent: "^content of {}",
     PROV.wasGeneratedBy: "^making {}",
     PROV.invalidated: "retiring {}",
+    PM.reportsOn: "report on {}",
 }
 
 
@@ -152,6 +153,7 @@ def world(new_history: Callable[..., Any]) -> World:
     elsewhere = history.register(pruned, external="vendor/original")
     history.check(elsewhere, holds=None)
     history.check(elsewhere, edge="derivation-1", kind=PM.Reproduce, holds=None)
+    history.report(int8)
     reader = MemoryReader(history)
     return World(history, reader, run, open_run, base, pruned, int8, int4, elsewhere, failed)
 

@@ -194,6 +194,12 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("recorded_evidence", {"result": "base"}, "edge evidence verdict", [
         ("base#generation", "evidence 8", "holds"),
     ]),
+    ("reports", {"artifact": "int8"}, "sequence report name format head integrity agentId", [
+        (27, "report on int8", "audit report of example", "text/html", "5" * 64, "holds",
+         "agent-1"),
+    ]),
+    ("reports", {"report": "report on int8"}, "artifact", [("int8",)]),
+    ("reports", {"artifact": "base"}, "report", []),
     ("results_by_cache_key", {"cacheKey": Literal(FOURS)}, "result step run", [
         ("int8", "making int8", "run"), ("pruned", "making pruned", "run"),
         ("base", "making base", "run"),

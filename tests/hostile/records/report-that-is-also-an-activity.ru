@@ -1,0 +1,3 @@
+# record: reporting
+# breaks: reportTypes
+INSERT { ?x a prov:Activity } WHERE { ?x a pm:AuditReport }

@@ -1,0 +1,3 @@
+# record: reporting
+# breaks: format
+DELETE { ?x dcterms:format ?v } WHERE { ?x a pm:AuditReport ; dcterms:format ?v }

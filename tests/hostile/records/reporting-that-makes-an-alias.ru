@@ -1,0 +1,3 @@
+# record: promotion
+# breaks: reportingMakes
+DELETE { ?x a pm:Promotion } INSERT { ?x a pm:Reporting } WHERE { ?x a pm:Promotion }
