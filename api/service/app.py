@@ -16,10 +16,12 @@ from pressmark.api.service import (
     records,
     refusals,
     registration,
+    reports,
 )
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.problems import add_handlers
+from pressmark.api.service.profiles import Profiles
 from pressmark.api.service.refusals import Refusals
 from pressmark.api.service.security import Gate, needs
 from pressmark.api.service.settings import Settings
@@ -37,6 +39,7 @@ _READABLE: Final = (
     records,
     registration,
     refusals,
+    reports,
     endpoint,
 )
 _HEADERS: Final = {
@@ -78,6 +81,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.uploads = Uploads(registry.root / "uploads", chosen.uploads.longest_file)
     database = Database(registry.root / FILE_NAME)
     app.state.attempts = Attempts(database)
+    app.state.profiles = Profiles(database)
     app.state.refusals = Refusals(database)
     app.state.gate = Gate(Tokens(database), anonymous=chosen.anonymous)
     add_handlers(app)

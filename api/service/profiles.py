@@ -51,6 +51,11 @@ class Profiles:
                 connection.execute("INSERT INTO profile (agent, name) VALUES (?, ?)", row)
         return Profile(*row)
 
+    def name_of(self, agent: str) -> str | None:
+        """The name behind an opaque identifier; None where nobody knows it any more."""
+        rows = self._database.rows("SELECT name FROM profile WHERE agent = ?", agent)
+        return rows[0]["name"] if rows else None
+
     def all(self) -> list[Profile]:
         """Every profile, by name."""
         rows = self._database.rows("SELECT agent, name FROM profile ORDER BY name")

@@ -59,6 +59,7 @@ _MEANINGS = {
     401: "Nobody is known by the token",
     403: "The token's scope is too small",
     404: "Nothing is known under this name",
+    406: "No format that is accepted can be given",
     413: "The body is too long",
     415: "The body has a type that is not read",
     409: "The name fits several things",
