@@ -9,7 +9,6 @@ backend.
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from filling import fill
 from histories import RECIPE, History
-from machine import CACHE, scratch
+from machine import CACHE, mlflow_folder, scratch
 from table import Row, milliseconds, percentile, print_rows
 
 from pressmark.registry.blobs import BlobStore
@@ -34,7 +33,6 @@ FRESH_HANDLES = 40
 AIM_PER_SECOND = {"pyshacl": 150, "compiled": 400}
 AIM_P50 = 0.0025
 AIM_GROWTH = 1.2
-PEER = CACHE / "mlflow"
 
 
 def rows(quick: bool = False) -> Iterator[Row]:
@@ -145,27 +143,14 @@ def peer(count: int) -> Row:
     what = "run, 5 parameters, model version"
     try:
         script = Path(__file__).with_name("mlflow_peer.py")
-        command = [peer_python(), str(script), str(count), str(CACHE)]
+        python = str(mlflow_folder() / "bin" / "python")
+        command = [python, str(script), str(count), str(CACHE)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
         return Row(f"MLflow (SQLite): {what}", f"could not be run: {error}")
     found = json.loads(done.stdout)
     value = f"p50 {milliseconds(found['p50'])}, p99 {milliseconds(found['p99'])}"
     return Row(f"MLflow {found['version']} (SQLite): {what}", value)
-
-
-def peer_python() -> str:
-    """The interpreter that has MLflow; it is installed the first time.
-
-    Raises:
-        subprocess.CalledProcessError: It cannot be installed.
-    """
-    python = str(PEER / "bin" / "python")
-    if not (PEER / "bin" / "mlflow").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(PEER)], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "mlflow>=3,<4"]
-        subprocess.run(install, check=True)
-    return python
 
 
 if __name__ == "__main__":

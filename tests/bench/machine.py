@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -33,3 +35,24 @@ def scratch() -> "tempfile.TemporaryDirectory[str]":
     """A folder on the disk of the working tree; the system's may be in memory."""
     CACHE.mkdir(exist_ok=True)
     return tempfile.TemporaryDirectory(dir=CACHE, prefix="bench-")
+
+
+def mlflow_folder() -> Path:
+    """A virtual environment that has MLflow; it is installed the first time.
+
+    Raises:
+        subprocess.CalledProcessError: It cannot be installed.
+    """
+    folder = (CACHE / "mlflow").absolute()
+    if not (folder / "bin" / "mlflow").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        install = [
+            str(folder / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "mlflow>=3,<4",
+        ]
+        subprocess.run(install, check=True)
+    return folder

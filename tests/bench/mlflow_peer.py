@@ -1,6 +1,6 @@
 """What one recorded step costs in MLflow with SQLite: a run, five parameters, a model version.
 
-Runs in an environment of its own (`peer` in bench_commit.py makes it) and prints JSON::
+Runs in an environment of its own (`mlflow_folder` in machine.py makes it) and prints JSON::
 
     mlflow_peer.py COUNT FOLDER     the database is made in a folder inside FOLDER
 """

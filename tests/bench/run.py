@@ -21,6 +21,7 @@ from table import print_rows, write_json  # noqa: E402
 
 SECTIONS = {
     "commit": "bench_commit",
+    "http": "bench_http",
     "query": "bench_queries",
     "blobs": "bench_blobs",
     "wanda": "bench_models",
