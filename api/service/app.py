@@ -5,8 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from fastapi import Depends, FastAPI, Request, Response
-from starlette.middleware.base import RequestResponseEndpoint
+from fastapi import Depends, FastAPI
 
 from pressmark.api.service import (
     artifacts,
@@ -20,6 +19,7 @@ from pressmark.api.service import (
 )
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.database import FILE_NAME, Database
+from pressmark.api.service.headers import SecurityHeaders
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.profiles import Profiles
 from pressmark.api.service.refusals import Refusals
@@ -42,13 +42,6 @@ _READABLE: Final = (
     reports,
     endpoint,
 )
-_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "private, no-cache",
-}
 
 
 def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
@@ -85,17 +78,8 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.refusals = Refusals(database)
     app.state.gate = Gate(Tokens(database), anonymous=chosen.anonymous)
     add_handlers(app)
-    _add_headers(app)
+    app.add_middleware(SecurityHeaders)
     app.include_router(health.routes)
     for group in _READABLE:
         app.include_router(group.routes, dependencies=[Depends(needs(Scope.READ))])
     return app
-
-
-def _add_headers(app: FastAPI) -> None:
-    @app.middleware("http")
-    async def secured(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = await call_next(request)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response

@@ -11,15 +11,17 @@ from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
 
 
-def _registry(request: Request) -> Registry:
+# Dependencies that are no coroutines run in another thread, and the way there and back takes longer
+# than these do.
+async def _registry(request: Request) -> Registry:
     return request.app.state.registry  # type: ignore[no-any-return]
 
 
-def _uploads(request: Request) -> Uploads:
+async def _uploads(request: Request) -> Uploads:
     return request.app.state.uploads  # type: ignore[no-any-return]
 
 
-def _queries(request: Request) -> QueryPool:
+async def _queries(request: Request) -> QueryPool:
     return request.app.state.queries  # type: ignore[no-any-return]
 
 

@@ -15,7 +15,7 @@ from pressmark.api.service.resources import answers, json_answer
 from pressmark.api.service.security import needs
 from pressmark.api.service.tokens import Scope
 from pressmark.registry.errors import Violation
-from pressmark.registry.record import Record, record_from_rdf
+from pressmark.registry.record import record_from_rdf
 from pressmark.registry.registry import Receipt, Registry
 
 #: A record holds some kilobytes; a thousand times as much is no record.
@@ -52,8 +52,8 @@ _BODIES = {"requestBody": {"content": {kind: {} for kind in _FORMATS}, "required
 )
 async def validate_record(request: Request, registry: Store) -> Response:
     """Judges a record as a commit would."""
-    record = await _record(request)
-    return json_answer(request, await run_in_threadpool(_judged, registry, record))
+    kind, body = _kind(request), await limited_body(request, _LONGEST)
+    return json_answer(request, await run_in_threadpool(_judged, registry, body, kind))
 
 
 @routes.post(
@@ -65,19 +65,23 @@ async def validate_record(request: Request, registry: Store) -> Response:
 )
 async def commit_record(request: Request, registry: Store) -> Response:
     """Commits a record; the receipt says that it is there for good. Twice is as good as once."""
-    record = await _record(request)
-    return json_answer(request, await run_in_threadpool(registry.commit, record))
+    kind, body = _kind(request), await limited_body(request, _LONGEST)
+    return json_answer(request, await run_in_threadpool(_committed, registry, body, kind))
 
 
-async def _record(request: Request) -> Record:
+def _kind(request: Request) -> RdfFormat:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _FORMATS:
         raise UnsupportedMediaTypeError(
             f"a record cannot be sent as {kind or 'nothing'}", f"send {', '.join(_FORMATS)}"
         )
-    return record_from_rdf(await limited_body(request, _LONGEST), _FORMATS[kind])
+    return _FORMATS[kind]
 
 
-def _judged(registry: Registry, record: Record) -> Judgement:
-    violations = registry.violations(record)
+def _committed(registry: Registry, body: bytes, kind: RdfFormat) -> Receipt:
+    return registry.commit(record_from_rdf(body, kind))
+
+
+def _judged(registry: Registry, body: bytes, kind: RdfFormat) -> Judgement:
+    violations = registry.violations(record_from_rdf(body, kind))
     return Judgement(not violations, violations)

@@ -3,7 +3,7 @@
 Each route names the scope that it needs by depending on `needs`; a test goes through all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -47,7 +47,7 @@ class Gate:
         )
 
 
-def needs(scope: Scope) -> Callable[..., Principal]:
+def needs(scope: Scope) -> Callable[..., Awaitable[Principal]]:
     """A dependency that lets those pass who have a scope.
 
     Raises:
@@ -55,13 +55,12 @@ def needs(scope: Scope) -> Callable[..., Principal]:
         ForbiddenError: Whoever it is has a smaller scope.
     """
 
-    def check(
+    # A coroutine: looking a token up takes less than the way to another thread and back.
+    async def check(
         request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     ) -> Principal:
-        gate: Gate = request.app.state.gate
-        principal = gate.principal(credentials.credentials if credentials else None)
-        request.state.principal = principal
+        principal = _principal(request, credentials)
         if principal.scope < scope:
             raise ForbiddenError(
                 f"this needs the scope {scope.name.lower()}, the token has "
@@ -71,6 +70,15 @@ def needs(scope: Scope) -> Callable[..., Principal]:
         return principal
 
     return check
+
+
+def _principal(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+    """Who is asking; looked up once for each request."""
+    if not hasattr(request.state, "principal"):
+        gate: Gate = request.app.state.gate
+        token = credentials.credentials if credentials else None
+        request.state.principal = gate.principal(token)
+    return request.state.principal  # type: ignore[no-any-return]
 
 
 def circumstances_of(request: Request) -> Circumstances:
