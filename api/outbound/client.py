@@ -99,7 +99,8 @@ class Outbound:
                     return
                 target = self._sent_on(target, reply.headers["location"])
         raise OutboundFailedError(
-            f"{url} is sent on more than {self.policy.redirects} times", "give the last address"
+            f"{target.host} sends on more than {self.policy.redirects} times",
+            "give the last address",
         )
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> Reply:

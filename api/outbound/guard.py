@@ -9,7 +9,9 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
+
+from pydantic import ConfigDict
 
 from pressmark.api.errors import OutboundFailedError, OutboundRefusedError
 
@@ -31,6 +33,8 @@ class Policy:
             port: ``("models.internal", "10.1.0.0/16")``.
         redirects: How often a request is sent on.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     http: bool = False
     ports: frozenset[int] = frozenset({80, 443})
@@ -75,11 +79,12 @@ class Guard:
         if not is_public(address):
             raise OutboundRefusedError(
                 f"{host} is not on the public internet, and is not called from here",
-                "ask the operator to allow it: pressmark serve --allow-outbound HOST",
+                "upload its bytes; or ask the operator: `allowed` in [outbound] of the settings",
             )
         if port not in self._policy.ports:
             ports = ", ".join(map(str, sorted(self._policy.ports)))
-            raise OutboundRefusedError(f"port {port} is not called, only {ports}")
+            hint = "ask the operator: `ports` in [outbound] of the settings"
+            raise OutboundRefusedError(f"port {port} is not called, only {ports}", hint)
 
 
 def is_public(address: Address) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 
+from pressmark.api.outbound.client import Outbound
 from pressmark.api.service import (
     artifacts,
     health,
@@ -19,6 +20,7 @@ from pressmark.api.service import (
 )
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.database import FILE_NAME, Database
+from pressmark.api.service.fetching import Fetches
 from pressmark.api.service.headers import SecurityHeaders
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.profiles import Profiles
@@ -54,10 +56,14 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     chosen = settings or Settings()
     registry = Registry.open(folder)
     pool = QueryPool(registry.root / "snapshots", chosen.queries)
+    uploads = Uploads(registry.root / "uploads", chosen.uploads.longest_file)
+    fetches = Fetches(uploads, Outbound(chosen.outbound), chosen.fetches)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        fetches.resume()
         yield
+        fetches.close()
         pool.close()
         registry.close()
 
@@ -71,7 +77,8 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     )
     app.state.registry = registry
     app.state.queries = pool
-    app.state.uploads = Uploads(registry.root / "uploads", chosen.uploads.longest_file)
+    app.state.uploads = uploads
+    app.state.fetches = fetches
     database = Database(registry.root / FILE_NAME)
     app.state.attempts = Attempts(database)
     app.state.profiles = Profiles(database)

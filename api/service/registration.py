@@ -1,10 +1,12 @@
 """Artifacts that were made elsewhere: their files arrive, and what their maker declares of them."""
 
 import hashlib
+import posixpath
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Body, Depends, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +16,7 @@ from pressmark.api.errors import UnsupportedMediaTypeError
 from pressmark.api.schemas import schema
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.dependencies import Store, UploadFolder
+from pressmark.api.service.fetching import Fetches
 from pressmark.api.service.resources import Name, answers, json_answer
 from pressmark.api.service.security import circumstances_of, needs
 from pressmark.api.service.tokens import Principal, Scope
@@ -41,8 +44,26 @@ class Announced(BaseModel):
     size: int = Field(ge=0, description="Bytes.")
 
 
+class Source(BaseModel):
+    """A file that will be fetched from where it is."""
+
+    model_config = _STRICT
+
+    uri: str = Field(
+        max_length=4000,
+        description="Its address, without user name and password.",
+        examples=["https://models.example/support-bot/model.safetensors"],
+    )
+    name: str | None = Field(
+        default=None, max_length=500, description="Without it: the last part of the URI."
+    )
+    sha256: str | None = Field(
+        default=None, pattern="^[0-9a-f]{64}$", description="Refused if the bytes have another."
+    )
+
+
 class SentFile(BaseModel):
-    """A file of the artifact, sent before."""
+    """A file of the artifact, sent or fetched before."""
 
     model_config = _STRICT
 
@@ -84,12 +105,20 @@ _MAY_WRITE = Depends(needs(Scope.WRITE))
     status_code=201,
     summary="Announce a file",
     dependencies=[_MAY_WRITE],
-    responses=answers(None, 413, 422) | {201: {"model": schema(Upload)}},
+    responses=answers(None, 403, 413, 422, 502, 503)
+    | {201: {"model": schema(Upload)}, 202: {"model": schema(Upload)}},
 )
 def begin_upload(
-    request: Request, uploads: UploadFolder, file: Annotated[Announced, Body()]
+    request: Request, uploads: UploadFolder, file: Annotated[Announced | Source, Body()]
 ) -> Response:
-    """Announces a file by name and size; its bytes follow in pieces."""
+    """Announces a file by name and size, whose bytes follow in pieces; or by its URI.
+
+    What a URI names is fetched from now on (202): GET the upload to see how far it is.
+    """
+    if isinstance(file, Source):
+        fetches: Fetches = request.app.state.fetches
+        upload = fetches.begin(file.uri, file.name, file.sha256, _agent(request))
+        return _created(json_answer(request, upload), f"/v1/uploads/{upload.id}", 202)
     upload = uploads.begin(file.name, file.size, _agent(request))
     return _created(json_answer(request, upload), f"/v1/uploads/{upload.id}")
 
@@ -162,7 +191,8 @@ def register_artifact(
         with tempfile.TemporaryDirectory(dir=uploads.folder, prefix="claim-") as folder:
             for file, upload in zip(claim.files, sent, strict=True):
                 _place(uploads.path(upload.id), Path(folder), upload.name, file.sha256)
-            stated, by = _stated(claim, folder), circumstances_of(request)
+            source = claim.source or _source([each.uri for each in sent if each.uri])
+            stated, by = _stated(claim, folder, source), circumstances_of(request)
             lifecycle.register(registry, stated, by, paths=False, iri=iri)
         for upload in sent:
             uploads.discard(upload)
@@ -178,8 +208,8 @@ def _planned(request: Request, claim: Claim, key: str | None) -> NamedNode:
     return attempts.planned(key, _agent(request), digest, datetime.now(UTC))
 
 
-def _created(response: Response, place: str) -> Response:
-    response.status_code = 201
+def _created(response: Response, place: str, status: int = 201) -> Response:
+    response.status_code = status
     response.headers["Location"] = place
     return response
 
@@ -196,13 +226,22 @@ def _place(source: Path, folder: Path, name: str, sha256: str | None) -> None:
     target.hardlink_to(source)
 
 
-def _stated(claim: Claim, folder: str) -> Registration:
+def _source(uris: list[str]) -> str | None:
+    """Where all of it was fetched from, without queries, which may hold secrets."""
+    plain = [urlsplit(uri)._replace(query="", fragment="").geturl() for uri in uris]
+    if len(plain) < 2:
+        return plain[0] if plain else None
+    common = posixpath.commonprefix(plain)
+    return common[: common.rfind("/") + 1] if urlsplit(common).path else None
+
+
+def _stated(claim: Claim, folder: str, source: str | None) -> Registration:
     return Registration(
         path=Path(folder),
         name=claim.name,
         parents=tuple(claim.parents),
         license=claim.license,
-        source=claim.source,
+        source=source,
         kind=artifact_kind(claim.kind),
     )
 

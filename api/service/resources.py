@@ -65,4 +65,6 @@ _MEANINGS = {
     409: "The name fits several things",
     416: "The range lies outside of the file",
     422: "The request does not fit this description",
+    502: "What is called for it gives no answer",
+    503: "Too much is under way; try again later",
 }

@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from pressmark.api.outbound.guard import Policy
+from pressmark.api.service.fetching import FetchLimits
 from pressmark.api.sparql.pool import Limits
 from pressmark.registry.errors import InvalidInputError
 
@@ -163,6 +165,8 @@ class Settings(Section):
         requests: What one request may bring.
         uploads: What may be uploaded.
         rates: How often one client may ask.
+        outbound: Which addresses the service itself may call.
+        fetches: What it may fetch from there.
     """
 
     host: str = "127.0.0.1"
@@ -173,6 +177,8 @@ class Settings(Section):
     requests: RequestLimits = RequestLimits()
     uploads: UploadLimits = UploadLimits()
     rates: Rates = Rates()
+    outbound: Policy = Policy()
+    fetches: FetchLimits = FetchLimits()
 
     def changed(self, **values: object) -> Self:
         """These settings with other values, checked like those of a file; None changes nothing.

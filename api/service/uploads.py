@@ -1,7 +1,8 @@
 """Files that arrive in pieces: an upload can be broken off and gone on with, for many gigabytes.
 
 An upload is a folder of two files: what was announced, and the bytes so far. Their number is the
-offset at which to go on, so that whatever ends the server in the middle loses nothing.
+offset at which to go on, so that whatever ends the server in the middle loses nothing. The bytes
+are sent by a client, or fetched from an address that it names (`pressmark.api.service.fetching`).
 """
 
 import json
@@ -9,17 +10,29 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from pressmark.api.errors import OffsetError, TooLargeError
+from pressmark.registry import files
 from pressmark.registry.errors import InvalidInputError, NotFoundError
 from pressmark.registry.folders import safe_name
 
 #: Seconds after which an upload that nobody went on with is removed.
 LIFETIME: Final = 24 * 3600.0
+_AGAIN: Final = "DELETE it and begin another: POST /v1/uploads"
 _FACTS, _BYTES = "upload.json", "bytes"
+
+
+class State(StrEnum):
+    """How far an upload is."""
+
+    RECEIVING = "receiving"
+    FETCHING = "fetching"
+    COMPLETE = "complete"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -29,16 +42,26 @@ class Upload:
     Attributes:
         id: Its identifier.
         name: The file's name in the artifact.
-        size: How many bytes it will have.
+        size: How many bytes it will have; None where a source has not told yet.
         offset: How many are here: where to go on.
         agent: Whose it is; nobody else finds it.
+        state: How far it is.
+        uri: Where it is fetched from; None where it is sent.
+        sha256: The digest that its bytes must have; None where it is not known yet.
+        version: The source's strong entity tag, by which a broken fetch is gone on with.
+        problem: Why it cannot be fetched.
     """
 
     id: str
     name: str
-    size: int
+    size: int | None
     offset: int
     agent: str
+    state: State = State.RECEIVING
+    uri: str | None = None
+    sha256: str | None = None
+    version: str | None = None
+    problem: str | None = None
 
 
 class Uploads:
@@ -64,15 +87,39 @@ class Uploads:
         safe_name(name)
         self._collect()
         self.folder.mkdir(exist_ok=True)
-        room = min(self._longest, shutil.disk_usage(self.folder).free)
-        if size > room:
+        self.expect_room(name, size)
+        return self._made(Upload(secrets.token_hex(16), name, size, 0, agent))
+
+    def begin_fetch(self, name: str, uri: str, sha256: str | None, agent: str) -> Upload:
+        """Announces a file that will be fetched.
+
+        Raises:
+            InvalidInputError: The name leads out of a folder.
+        """
+        safe_name(name)
+        self._collect()
+        self.folder.mkdir(exist_ok=True)
+        new = Upload(secrets.token_hex(16), name, None, 0, agent, State.FETCHING, uri, sha256)
+        return self._made(new)
+
+    def expect_room(self, name: str, size: int) -> None:
+        """Refuses a file that is too long.
+
+        Raises:
+            TooLargeError: It is longer than allowed, or than the disk has room for.
+        """
+        self.expect_short(name, size)
+        if size > (room := shutil.disk_usage(self.folder).free):
             raise TooLargeError(f"{name} would have {size:,} bytes; there is room for {room:,}")
-        upload = Upload(secrets.token_hex(16), name, size, 0, agent)
-        path = self.folder / upload.id
-        path.mkdir()
-        (path / _BYTES).touch()
-        (path / _FACTS).write_text(json.dumps(asdict(upload)), encoding="utf-8")
-        return upload
+
+    def expect_short(self, name: str, size: int) -> None:
+        """Refuses a file that is longer than any may be.
+
+        Raises:
+            TooLargeError: It is.
+        """
+        if size > self._longest:
+            raise TooLargeError(f"{name} has {size:,} bytes; it may have {self._longest:,}")
 
     def get(self, identifier: str, agent: str) -> Upload:
         """Tells how far an upload is.
@@ -80,14 +127,42 @@ class Uploads:
         Raises:
             NotFoundError: There is none of that identifier, or it is somebody else's.
         """
+        found = self._read(identifier)
+        if found is None or found.agent != agent:
+            raise _unknown(identifier)
+        return found
+
+    def all(self) -> list[Upload]:
+        """Every upload, of everybody."""
+        places = self.folder.iterdir() if self.folder.is_dir() else ()
+        found = (self._read(place.name) for place in places)
+        return [each for each in found if each is not None]
+
+    def keep(self, upload: Upload) -> None:
+        """Keeps what has become of an upload.
+
+        Raises:
+            FileNotFoundError: It was discarded.
+        """
+        facts = json.dumps(asdict(upload)).encode()
+        files.write_atomic(self.folder / upload.id / _FACTS, facts)
+
+    def _made(self, upload: Upload) -> Upload:
+        path = self.folder / upload.id
+        path.mkdir(mode=0o700)  # an address may hold a signature
+        (path / _BYTES).touch()
+        self.keep(upload)
+        return upload
+
+    def _read(self, identifier: str) -> Upload | None:
         facts = self.folder / identifier / _FACTS
         if not identifier.isalnum() or not facts.is_file():
-            raise _unknown(identifier)
-        found = json.loads(facts.read_text(encoding="utf-8"))
-        if found["agent"] != agent:
-            raise _unknown(identifier)
-        found["offset"] = self.path(identifier).stat().st_size
-        return Upload(**found)
+            return None
+        told = json.loads(facts.read_text(encoding="utf-8"))
+        found = Upload(**told | {"state": State(told.get("state", State.RECEIVING))})
+        found = replace(found, offset=self.path(identifier).stat().st_size)
+        sent = found.state is State.RECEIVING and found.offset == found.size
+        return replace(found, state=State.COMPLETE) if sent else found
 
     def path(self, identifier: str) -> Path:
         """The file that holds the bytes so far."""
@@ -97,9 +172,12 @@ class Uploads:
         """Adds bytes as they arrive; when the connection breaks, those that came stay.
 
         Raises:
-            OffsetError: They do not begin where the upload ends, or another request is sending.
+            OffsetError: They do not begin where the upload ends, another request is sending, or
+                they are fetched.
             TooLargeError: They go beyond the announced size; none of the excess is kept.
         """
+        if upload.uri is not None:
+            raise OffsetError(f"{upload.name} is fetched, not sent")
         if offset != upload.offset:
             raise OffsetError(f"the upload is at {upload.offset}, the bytes begin at {offset}")
         if upload.id in self._receiving:
@@ -114,13 +192,15 @@ class Uploads:
     async def _receive(self, upload: Upload, data: AsyncIterator[bytes]) -> None:
         with self.path(upload.id).open("ab") as file:
             async for part in data:
-                if file.tell() + len(part) > upload.size:
+                if file.tell() + len(part) > (upload.size or 0):
                     raise TooLargeError(f"{upload.name} was announced with {upload.size:,} bytes")
                 file.write(part)
 
     def discard(self, upload: Upload) -> None:
         """Removes an upload and its bytes."""
-        shutil.rmtree(self.folder / upload.id, ignore_errors=True)
+        gone = self.folder / f"{upload.id}.gone"
+        (self.folder / upload.id).rename(gone)  # at once, for whoever writes to it
+        shutil.rmtree(gone, ignore_errors=True)
 
     def complete(self, identifier: str, agent: str) -> Upload:
         """An upload that has all of its bytes.
@@ -130,12 +210,16 @@ class Uploads:
             InvalidInputError: Bytes are missing.
         """
         upload = self.get(identifier, agent)
-        if upload.offset != upload.size:
-            raise InvalidInputError(
-                f"{upload.name} is not complete: {upload.offset:,} of {upload.size:,} bytes",
-                f"PATCH the rest to /v1/uploads/{upload.id}",
-            )
-        return upload
+        if upload.state is State.COMPLETE:
+            return upload
+        if upload.problem:
+            raise InvalidInputError(f"{upload.name} was not fetched: {upload.problem}", _AGAIN)
+        of = "" if upload.size is None else f" of {upload.size:,}"
+        go_on = "GET" if upload.uri else "PATCH the rest to"
+        raise InvalidInputError(
+            f"{upload.name} is not complete: {upload.offset:,}{of} bytes",
+            f"{go_on} /v1/uploads/{upload.id}",
+        )
 
     def _collect(self) -> None:
         if not self.folder.is_dir():

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from starlette.testclient import TestClient
 from pressmark.api.service.app import create_app
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.tokens import Scope, Tokens
+
+from .loopback import Answer, Serve, listening
 
 MakeToken = Callable[..., str]
 
@@ -43,3 +46,15 @@ def client(app: FastAPI, token: MakeToken) -> Iterator[TestClient]:
     """A client that may read."""
     with TestClient(app, headers={"Authorization": f"Bearer {token()}"}) as client:
         yield client
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts servers on loopback; gives each one's address."""
+    with ExitStack() as stack:
+
+        def start(answer: Answer) -> str:
+            server = stack.enter_context(listening(answer))
+            return f"http://127.0.0.1:{server.server_port}"
+
+        yield start

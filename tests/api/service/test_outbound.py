@@ -3,7 +3,7 @@
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -18,9 +18,8 @@ from pressmark.api.errors import OutboundFailedError, OutboundRefusedError
 from pressmark.api.outbound.client import Outbound, Reply
 from pressmark.api.outbound.guard import Policy
 
-from .conftest import Answer, listening, send
+from .loopback import Serve, listening, send
 
-Serve = Callable[[Answer], str]
 LOOPBACK = Policy(http=True, allowed=("127.0.0.1",))
 
 
