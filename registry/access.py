@@ -44,6 +44,10 @@ _BULK_ENTRIES: Final = 500
 _PUBLISHING_SHARE: Final = 0.05
 
 
+#: How often whoever waits for another process's commit looks whether it can be read.
+_LOOKING_SECONDS: Final = 0.02
+
+
 class GraphAccess:
     """The graph of one registry handle. Threads may share it.
 
@@ -328,6 +332,21 @@ class GraphAccess:
         """
         live = self._live
         return self._newest_view().graph if live is None else live
+
+    def await_entry(self, sequence: int) -> None:
+        """Waits until a journal entry, which another process commits, can be read here.
+
+        Raises:
+            StoreError: It cannot, for longer than this handle waits for writers.
+        """
+        deadline = time.monotonic() + self._wait
+        while not (self.in_session or self._index.is_current(self._newest_view(), sequence)):
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"entry {sequence} of the journal cannot be read after {self._wait:g} seconds",
+                    "it is safe; whoever writes to the registry may be out of disk space",
+                )
+            time.sleep(_LOOKING_SECONDS)
 
     def settled_reader(self) -> GraphReader | None:
         """A snapshot that shows all of the journal, and stays open; None where there is none now.

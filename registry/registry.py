@@ -71,6 +71,13 @@ class Receipt:
     head: str
 
 
+class Committer(Protocol):
+    """Commits records where the graph is written: in the process that serves the registry."""
+
+    def commit(self, record: Record) -> Receipt:
+        """Commits a record whose files are stored already. Twice is as good as once."""
+
+
 class Registry:
     """A registry in a folder. Make one with `create`, open one with `open`.
 
@@ -84,7 +91,12 @@ class Registry:
     """
 
     def __init__(
-        self, root: Path, config: Config, wait: float, validator: RecordValidator | None = None
+        self,
+        root: Path,
+        config: Config,
+        wait: float,
+        validator: RecordValidator | None = None,
+        committer: Committer | None = None,
     ) -> None:
         self.root = root
         self.config = config
@@ -93,6 +105,7 @@ class Registry:
         location = config.location(root, config.graph)
         self._access = GraphAccess(root, location, self.journal, self.read_bundle, wait)
         self._validator = validator
+        self._committer = committer
 
     # ------------------------------------------------------------------ making and opening
 
@@ -140,6 +153,7 @@ class Registry:
         *,
         wait: float = DEFAULT_WAIT,
         validator: RecordValidator | None = None,
+        committer: Committer | None = None,
     ) -> Registry:
         """Opens a registry.
 
@@ -149,6 +163,8 @@ class Registry:
             path: Its folder, or a ``file:`` URL of it.
             wait: Seconds to wait for other writers.
             validator: Decides which records conform; by default the packaged shapes do.
+            committer: Another process that writes the graph meanwhile: the handle stores files by
+                itself, and gives records to it.
 
         Raises:
             NotFoundError: There is no registry.
@@ -156,7 +172,7 @@ class Registry:
             StoreDamagedError: Its configuration or the end of its journal is damaged.
         """
         root = _local_path(path)
-        return cls(root, Config.load(root), wait, validator)
+        return cls(root, Config.load(root), wait, validator, committer)
 
     def close(self) -> None:
         """Lets go of the snapshot that is being read. The handle can be used again."""
@@ -174,6 +190,8 @@ class Registry:
     def writing(self, *, url: str | None = None) -> Iterator[Self]:
         """Holds the write lock and the open graph over many commits. Sessions nest.
 
+        With a committer nothing is held: whoever commits judges each record as it comes.
+
         Args:
             url: Where this process answers requests, if it is a server: others are told.
 
@@ -181,6 +199,9 @@ class Registry:
             StoreLockedError: Another process kept writing; it is named.
             StoreDamagedError: The journal or the graph is damaged.
         """
+        if self._committer is not None:
+            yield self
+            return
         with self._access.writing(url):
             if not self.config.is_current:
                 self._announce_versions()
@@ -208,6 +229,8 @@ class Registry:
             StoreError: It is acknowledged, but the graph cannot show it before the next command.
         """
         self._access.expect_writable()
+        if self._committer is not None:
+            return self._commit_there(record, self._committer)
         with _full_disk_named(self.root), self.blobs.lease():
             before = self._access.settled_reader() if record.files else None
             if before is not None and not self._known(record, before):
@@ -231,6 +254,14 @@ class Registry:
             Every reason why it would be refused; none if it conforms.
         """
         return self._judge(record, self.graph())
+
+    def await_entry(self, sequence: int) -> None:
+        """Waits until what this handle reads shows an entry that another process commits.
+
+        Raises:
+            StoreError: It does not, for longer than the handle waits for writers.
+        """
+        self._access.await_entry(sequence)
 
     def writer(self) -> Holder | None:
         """Who is writing to the registry now; None if nobody is. A server tells its URL there."""
@@ -368,6 +399,13 @@ class Registry:
         if violations := self._validator.validate(record, graph):
             return violations
         return tuple(lacking_files(record, self.blobs, absent))
+
+    def _commit_there(self, record: Record, committer: Committer) -> Receipt:
+        with _full_disk_named(self.root), self.blobs.lease():
+            self._store_files(record)
+            receipt = committer.commit(record)
+        self.await_entry(receipt.sequence)  # a handle sees its own commits
+        return receipt
 
     def _store_files(self, record: Record) -> None:
         reached(FaultPoint.BEFORE_FILES)

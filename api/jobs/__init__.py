@@ -1,0 +1,1 @@
+"""Long work: a queue, the processes that do it, and what is remembered of it meanwhile."""
