@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from pressmark.compression.errors import CompressionError
@@ -59,9 +58,3 @@ def hash_folder(folder: Path) -> dict[str, str]:
     """Relative name -> SHA-256 of every file of a folder."""
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
-
-
-def discard(folder: Path) -> None:
-    """Removes a working folder, if it is there."""
-    if folder.exists():
-        shutil.rmtree(folder)

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from pyoxigraph import NamedNode
 
-from pressmark.compression.artifact_files import discard, materialise
+from pressmark.compression.artifact_files import materialise
 from pressmark.compression.errors import StepFailedError
 from pressmark.compression.execution import Conditions, examine
 from pressmark.compression.history import (
@@ -30,7 +30,7 @@ from pressmark.compression.history import (
 from pressmark.compression.progress import NullProgress
 from pressmark.compression.recording import Recorder, describe_error, edges_of
 from pressmark.compression.step import Claim, Inputs, Produced, Progress
-from pressmark.compression.workspace import working_folder
+from pressmark.compression.workspace import discard, working_folder
 from pressmark.ontology.terms import PM
 from pressmark.registry.facts import summaries
 from pressmark.registry.ids import new_iri

@@ -99,6 +99,10 @@ class Import(Step):
     exclude: tuple[str, ...] = ()
     """Patterns of file names to leave out, e.g. "*.bin"."""
 
+    def reads_disk(self) -> bool:
+        """Whether the source is anything else than a hub id."""
+        return _HUB_ID.fullmatch(self.source) is None or _on_disk(self.source).exists()
+
     def preflight(self, progress: Progress) -> None:
         """Reads the source completely, so that what must not be imported is no run at all.
 

@@ -12,12 +12,55 @@ from pressmark.compression.errors import RecipeError
 from pressmark.compression.history import StoredArtifact, calibrated_on, load_artifact
 from pressmark.compression.recipe import DataSource, Recipe
 from pressmark.compression.step import DataRole, closest
+from pressmark.registry.errors import InvalidInputError
+from pressmark.registry.folders import safe_name
 from pressmark.registry.lifecycle import refuse_retired
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
 
 Input = NamedNode | Path | str
 """How an artifact is named: its IRI, a folder that holds it, or any name that `resolve` knows."""
+
+
+def confine(recipe: Recipe) -> None:
+    """Refuses a recipe that would read this machine's disk outside of the recipe's own folder.
+
+    For recipes that somebody sent, with the texts that they name beside them.
+
+    Raises:
+        RecipeError: A step or a data set would; or a text was not sent.
+    """
+    problems = [
+        RecipeError(
+            f"{planned.step.name} would read the disk of the machine that runs it",
+            "name a model of the hub, or register the files and name the artifact",
+            file="recipe",
+            line=planned.line,
+        )
+        for planned in recipe.steps
+        if planned.step.reads_disk()
+    ]
+    problems += [problem for source in recipe.data.values() if (problem := _astray(source, recipe))]
+    if problems:
+        raise RecipeError.of_all(problems)
+
+
+def _astray(source: DataSource, recipe: Recipe) -> RecipeError | None:
+    """What is wrong with a text whose path is not that of a file sent with the recipe."""
+    if not source.path or _is_sent(source.path, recipe.folder):
+        return None
+    return RecipeError(
+        f"the text {source.path} did not come with the recipe",
+        "upload it under this relative name and name the upload, or take a packaged or a hub text",
+        file="recipe",
+    )
+
+
+def _is_sent(path: str, folder: Path) -> bool:
+    try:
+        return (folder / safe_name(path)).is_file()
+    except InvalidInputError:
+        return False
 
 
 def bind_inputs(

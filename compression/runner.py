@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from pyoxigraph import NamedNode
 
-from pressmark.compression.artifact_files import discard, materialise
+from pressmark.compression.artifact_files import materialise
 from pressmark.compression.data import DataSet
 from pressmark.compression.errors import (
     CompressionError,
@@ -44,7 +44,7 @@ from pressmark.compression.recipe_inputs import (
 from pressmark.compression.recording import Job, Made, Recorder, describe_error, edges_of
 from pressmark.compression.reuse import continued_runs, find_reusable, key_of
 from pressmark.compression.step import Inputs, Output, Produced, Progress
-from pressmark.compression.workspace import run_state, uninterrupted, working_folder
+from pressmark.compression.workspace import discard, run_state, uninterrupted, working_folder
 from pressmark.ontology.terms import PM
 from pressmark.registry.errors import NotFoundError, PressmarkError
 from pressmark.registry.facts import short_id
@@ -92,6 +92,16 @@ class RunResult:
     outcomes: tuple[Outcome, ...]
 
 
+class Watcher:
+    """Is told how far a run is. This one does not care."""
+
+    def began(self, index: int, planned: PlannedStep) -> None:
+        """A step begins; `index` is its place in the plan, from 0."""
+
+    def ended(self, index: int, outcome: Outcome) -> None:
+        """A step was recorded and checked."""
+
+
 class Runner:
     """Executes recipes against a registry.
 
@@ -102,6 +112,7 @@ class Runner:
         threads: For torch and the kernels; by default what torch would use.
         cache: Whether earlier results may stand in for steps.
         check: Whether each step is checked right after it, which makes its edge `checked`.
+        watcher: Is told how far a run is.
     """
 
     def __init__(
@@ -113,6 +124,7 @@ class Runner:
         threads: int | None = None,
         cache: bool = True,
         check: bool = True,
+        watcher: Watcher | None = None,
     ) -> None:
         self.registry = registry
         self.progress: Progress = progress or NullProgress()
@@ -120,6 +132,7 @@ class Runner:
         self.threads = threads or torch.get_num_threads()
         self.cache = cache
         self.check = check
+        self.watcher: Watcher = watcher or Watcher()
 
     def run(
         self,
@@ -127,6 +140,7 @@ class Runner:
         inputs: Mapping[str, Input] | None = None,
         *,
         seed: int | None = None,
+        iri: NamedNode | None = None,
     ) -> RunResult:
         """Runs a recipe to its end. What is refused before the first step is not recorded.
 
@@ -134,6 +148,7 @@ class Runner:
             recipe: What to do.
             inputs: Name of a recipe input -> artifact; defaults stand in for those not given.
             seed: Of all random numbers; the recipe's by default.
+            iri: The run's, where it was promised to somebody; a new one by default.
 
         Raises:
             RecipeError: An input is missing or unknown, or a data set shares text with another.
@@ -143,7 +158,7 @@ class Runner:
             RunAbortedError: Ctrl-C; the run can be resumed.
         """
         seed = recipe.seed if seed is None else seed
-        return self._run(recipe, inputs or {}, load_data(recipe), seed)
+        return self._run(recipe, inputs or {}, load_data(recipe), seed, iri=iri)
 
     def forecast(
         self, recipe: Recipe, inputs: Mapping[str, Input] | None = None, *, seed: int | None = None
@@ -165,11 +180,12 @@ class Runner:
             cache=self.cache,
         )
 
-    def resume(self, run: NamedNode) -> RunResult:
+    def resume(self, run: NamedNode, *, iri: NamedNode | None = None) -> RunResult:
         """Goes on with a run from its record: same recipe, inputs, texts and seed.
 
         Args:
             run: An interrupted, failed or aborted run, whose finished steps are taken over.
+            iri: The new run's, where it was promised to somebody; a new one by default.
 
         Raises:
             NotFoundError: There is no such run.
@@ -185,7 +201,7 @@ class Runner:
         inputs = dict(zip(recipe.inputs, artifacts, strict=True))
         loaded = (text.load(self.registry) for text in texts)
         datasets = dict(zip(data_uses(recipe), loaded, strict=True))
-        return self._run(recipe, inputs, datasets, int(rows[0]["seed"].value), run)
+        return self._run(recipe, inputs, datasets, int(rows[0]["seed"].value), run, iri)
 
     def _run(
         self,
@@ -194,12 +210,13 @@ class Runner:
         datasets: Mapping[str, DataSet],
         seed: int,
         resumed: NamedNode | None = None,
+        iri: NamedNode | None = None,
     ) -> RunResult:
         bound = bind_inputs(self.registry, recipe, inputs)
         refuse_seen_text(self.registry, recipe, bound, datasets)
         conditions = Conditions(seed, self.threads)
         self._preflight(recipe, conditions, resumed)
-        iri, used = new_iri(), [artifact.iri for artifact in bound.values()]
+        iri, used = iri or new_iri(), [artifact.iri for artifact in bound.values()]
         with working_folder(self.registry, iri) as folder:
             opened = self.recorder.open_run(recipe, used, datasets, conditions, resumed, iri)
             session = _Session(self, iri, opened.iri, recipe, datasets, conditions, folder, resumed)
@@ -281,6 +298,7 @@ class _Session:
         job = self._job(planned)
         made, seconds = self._reusable(job), 0.0
         reused = made is not None
+        self.runner.watcher.began(index, planned)
         title = f"step {index + 1} of {len(self.recipe.steps)}: {planned.step.name}"
         if made is not None:
             known = f"{planned.name} (reused {short_id(made.result)})"
@@ -292,17 +310,17 @@ class _Session:
         if planned.step.produces is not None:
             self.artifacts[planned.name] = load_artifact(self.runner.registry, made.result)
         measured = result_measurements(self.runner.registry, made.activity, made.result)
-        self.outcomes.append(
-            Outcome(
-                name=planned.name,
-                step=planned.step.name,
-                activity=made.activity,
-                result=made.result,
-                reused=reused,
-                seconds=seconds,
-                measurements=measured,
-            )
+        outcome = Outcome(
+            name=planned.name,
+            step=planned.step.name,
+            activity=made.activity,
+            result=made.result,
+            reused=reused,
+            seconds=seconds,
+            measurements=measured,
         )
+        self.outcomes.append(outcome)
+        self.runner.watcher.ended(index, outcome)
 
     def _job(self, planned: PlannedStep) -> Job:
         inputs = {role: self.artifacts[name] for role, name in planned.inputs.items()}

@@ -313,6 +313,14 @@ class Step(BaseModel):
     needs_data: ClassVar[DataRole | None] = None
     """What the step does with a data set, if it needs one."""
 
+    def reads_disk(self) -> bool:
+        """Whether it reads files of this machine besides its inputs and data.
+
+        Nobody may ask that of a machine that is not theirs. A step that takes something from
+        outside is supposed to, unless it says otherwise.
+        """
+        return not self.roles
+
     def preflight(self, progress: Progress) -> None:
         """Refuses what it would take from outside the registry, before a run is recorded.
 

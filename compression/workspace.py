@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -20,7 +21,6 @@ from typing import Final, Literal
 
 from pyoxigraph import NamedNode
 
-from pressmark.compression.artifact_files import discard
 from pressmark.ontology.terms import PM
 from pressmark.registry.errors import NotFoundError, StoreLockedError
 from pressmark.registry.locking import FileLock
@@ -37,6 +37,12 @@ _OUTCOMES: Final[dict[str, RunState]] = {
     PM.failed.value: "failed",
     PM.aborted.value: "aborted",
 }
+
+
+def discard(folder: Path) -> None:
+    """Removes a working folder, if it is there."""
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 @contextmanager
@@ -98,7 +104,12 @@ def run_state(registry: Registry, run: NamedNode) -> RunState:
         raise NotFoundError(f"{run.value} is no run of this registry", "pressmark ls --runs")
     if "outcome" in rows[0]:
         return _OUTCOMES[rows[0]["outcome"].value]
-    return "running" if _is_held(_folder(registry, run)) else "interrupted"
+    return "running" if is_running(registry, run) else "interrupted"
+
+
+def is_running(registry: Registry, run: NamedNode) -> bool:
+    """Whether a process of this machine is executing a run now."""
+    return _is_held(_folder(registry, run))
 
 
 def _folder(registry: Registry, run: NamedNode) -> Path:

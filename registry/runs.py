@@ -49,7 +49,7 @@ class RecordedStep:
         iri: The activity.
         step: The step's name, such as "prune/wanda".
         outcome: "succeeded", "failed" or "aborted".
-        seconds: Its wall time.
+        seconds: Its wall time, if that was recorded.
         error: What it raised.
         result: What it made, if anything.
         name: The artifact's name; None for an evaluation.
@@ -58,14 +58,14 @@ class RecordedStep:
     iri: NamedNode
     step: str
     outcome: str
-    seconds: float
+    seconds: float | None = None
     error: str | None = None
     result: NamedNode | None = None
     name: str | None = None
 
 
 def run_iris(reader: Reader) -> list[NamedNode]:
-    """The IRIs of all runs, in no order."""
+    """The IRIs of all runs, sorted."""
     return [node(row, "run") for row in reader.rows("runs")]
 
 
@@ -99,7 +99,7 @@ def recorded_steps(
                 iri=node(row, "step"),
                 step=row["stepName"].value,
                 outcome=local_name(node(row, "outcome")),
-                seconds=number(row, "wallSeconds") or 0.0,
+                seconds=number(row, "wallSeconds"),
                 error=text(row, "error"),
                 result=optional_node(row, "result"),
                 name=text(row, "name"),

@@ -207,6 +207,10 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("retirements", {}, "sequence artifact reason agentId", [
         (23, "int4", "wrong scales", "agent-1"),
     ]),
+    ("run_facts", {"run": ["run", "open_run"]}, "run seed recipeName continues agentId outcome", [
+        ("run", 0, "example", NONE, "agent-1", "succeeded"),
+        ("open_run", 0, "example", NONE, "agent-1", NONE),
+    ]),
     ("run_identity", {"run": "run"}, "seed recipe recipeSha256 recipeName outcome", [
         (0, "recipe", ONES, "example", "succeeded"),
     ]),
@@ -215,6 +219,19 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
         (18, "open_run", "open", "example", NONE, "failed", 1),
         (18, "open_run", "open", "example", NONE, "succeeded", 1),
     ]),
+    ("run_steps", {"run": "run"}, "run stepName outcome wallSeconds result name", [
+        ("run", "import", "succeeded", 1.5, "base", "example after import"),
+        ("run", "prune/wanda", "succeeded", 1.5, "pruned", "example after prune/wanda"),
+        ("run", "quantize/rtn", "succeeded", 1.5, "int8", "example after quantize/rtn"),
+        ("run", "evaluate/perplexity", "succeeded", NONE, "evaluation of base", NONE),
+        ("run", "evaluate/perplexity", "succeeded", NONE, "evaluation of int8", NONE),
+    ]),
+    ("run_steps", {"run": "open_run"}, "sequence stepName outcome error result", [
+        (19, "quantize/rtn", "succeeded", NONE, "int4"),
+        (20, "prune/wanda", "failed",
+         "model.safetensors: the tensor lm_head.weight is missing", NONE),
+    ]),
+    ("runs", {}, "run", [("run",), ("open_run",)]),
     ("runs_by_agent", {"agentId": Literal("agent-1")}, "sequence run status", [
         (1, "run", "succeeded"), (18, "open_run", "open"),
     ]),
