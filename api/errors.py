@@ -11,6 +11,7 @@
         ├── QueryRefusedError       403  it is SPARQL, but not of the kind that is answered
         ├── OutboundRefusedError    403  an address is one that the service does not call
         ├── NotAcceptableError      406  no format that the client accepts can be given
+        ├── ConflictError           409  what it is about is in no state for that
         ├── OffsetError             409  bytes do not begin where an upload ends
         ├── TooLargeError           413  the query or the answer is over a limit
         ├── UnsupportedMediaTypeError 415  the request's body has a type that is not read
@@ -75,6 +76,12 @@ class NotAcceptableError(RequestError):
     """Nothing that the client accepts can be given."""
 
     status = 406
+
+
+class ConflictError(RequestError):
+    """What the request is about is in no state for that."""
+
+    status = 409
 
 
 class OffsetError(RequestError):

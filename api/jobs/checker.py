@@ -22,7 +22,6 @@ from pressmark.api.jobs.jobs import Forecast, Step
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
 
-
 _SECONDS: Final = 120.0
 #: What a recipe is called where its problems are told.
 _FILE: Final = "recipe"

@@ -7,7 +7,6 @@ that was begun is resumed, and what was recorded is not done again.
 import logging
 import shutil
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from pyoxigraph import NamedNode
@@ -168,5 +167,3 @@ class Workbench:
             agent=descriptions.agent(job.agent),
         )
         return plain(found) | {"holds": found.holds}
-
-

@@ -30,7 +30,12 @@ class JobQueue:
         path = root / FILE_NAME
         path.touch(mode=0o600)
         self._huey = SqliteHuey("jobs", filename=str(path), results=False, timeout=30)
-        self._work = self._huey.task(name="work")(work)
+
+        # A function of this module, whoever makes the queue: huey names tasks by module and name.
+        def perform(identifier: str) -> None:
+            work(identifier)
+
+        self._work = self._huey.task()(perform)
 
     def put(self, identifiers: Iterable[str]) -> None:
         """Adds jobs at the end."""
@@ -46,7 +51,7 @@ class JobQueue:
 
     def is_empty(self) -> bool:
         """Whether no job is waiting."""
-        return self._huey.pending_count() == 0
+        return bool(self._huey.pending_count() == 0)
 
     def close(self) -> None:
         """Closes this thread's connection."""

@@ -6,7 +6,17 @@ from typing import Any, Final
 from pyoxigraph import NamedNode
 
 from pressmark.api.errors import ConflictError
-from pressmark.api.jobs.jobs import ENDED, Failure, Job, Kind, Order, Progress, State, Step, StepState
+from pressmark.api.jobs.jobs import (
+    ENDED,
+    Failure,
+    Job,
+    Kind,
+    Order,
+    Progress,
+    State,
+    Step,
+    StepState,
+)
 from pressmark.api.jobs.queue import JobQueue
 from pressmark.api.jobs.store import Jobs
 from pressmark.compression.workspace import is_running
@@ -263,4 +273,3 @@ def _of_job(job: Job) -> RunView:
 
 def _named(uuid: str) -> NamedNode:
     return NamedNode(f"{_URN}{uuid}")
-

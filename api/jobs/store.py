@@ -52,7 +52,7 @@ class Jobs:
         """
         with self._database.transaction() as connection:
             added = connection.execute(
-                "INSERT INTO job (id, agent, state, posted, \"order\", steps) "
+                'INSERT INTO job (id, agent, state, posted, "order", steps) '
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (identifier, agent, State.QUEUED, utc_now(), _json(order), _json(order.steps)),
             )

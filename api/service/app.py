@@ -7,6 +7,10 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 
+from pressmark.api.jobs.checker import Checker
+from pressmark.api.jobs.queue import JobQueue
+from pressmark.api.jobs.runs import Runs
+from pressmark.api.jobs.store import Jobs
 from pressmark.api.outbound.client import Outbound
 from pressmark.api.service import (
     artifacts,
@@ -17,6 +21,7 @@ from pressmark.api.service import (
     refusals,
     registration,
     reports,
+    runs,
 )
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.database import FILE_NAME, Database
@@ -42,6 +47,7 @@ _READABLE: Final = (
     registration,
     refusals,
     reports,
+    runs,
     endpoint,
 )
 
@@ -58,11 +64,14 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     pool = QueryPool(registry.root / "snapshots", chosen.queries)
     uploads = Uploads(registry.root / "uploads", chosen.uploads.longest_file)
     fetches = Fetches(uploads, Outbound(chosen.outbound), chosen.fetches)
+    queue, checker = JobQueue(registry.root), Checker(registry.root)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         fetches.resume()
         yield
+        checker.close()
+        queue.close()
         fetches.close()
         pool.close()
         registry.close()
@@ -83,6 +92,9 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.attempts = Attempts(database)
     app.state.profiles = Profiles(database)
     app.state.refusals = Refusals(database)
+    app.state.checker = checker
+    app.state.runs = Runs(registry, Jobs(database), queue)
+    app.state.is_stopping = lambda: False
     app.state.gate = Gate(Tokens(database), anonymous=chosen.anonymous)
     add_handlers(app)
     app.add_middleware(SecurityHeaders)

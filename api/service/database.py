@@ -48,6 +48,34 @@ CREATE TABLE IF NOT EXISTS refusal (
     status INTEGER NOT NULL,
     reason TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS job (
+    id TEXT PRIMARY KEY,
+    agent TEXT NOT NULL,
+    state TEXT NOT NULL,
+    posted TEXT NOT NULL,
+    started TEXT,
+    ended TEXT,
+    "order" TEXT NOT NULL,              -- what was asked, as JSON like the following
+    steps TEXT NOT NULL,
+    progress TEXT NOT NULL DEFAULT 'null',
+    error TEXT NOT NULL DEFAULT 'null',
+    artifacts TEXT NOT NULL DEFAULT '{}',
+    result TEXT NOT NULL DEFAULT 'null',
+    cancelling INTEGER NOT NULL DEFAULT 0,
+    deaths INTEGER NOT NULL DEFAULT 0   -- workers that died doing it
+) STRICT;
+CREATE INDEX IF NOT EXISTS job_in_state ON job (state);
+CREATE TABLE IF NOT EXISTS job_run (
+    run TEXT PRIMARY KEY,               -- IRI of a run that was begun for the job
+    job TEXT NOT NULL REFERENCES job (id)
+) STRICT;
+CREATE TABLE IF NOT EXISTS job_event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    job TEXT NOT NULL REFERENCES job (id),
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS job_event_of ON job_event (job, id);
 """
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from pyoxigraph import NamedNode
 
+from pressmark.api.jobs.runs import Runs
 from pressmark.api.service.uploads import Uploads
 from pressmark.api.sparql.pool import QueryPool
 from pressmark.registry.registry import Registry
@@ -25,11 +26,18 @@ async def _queries(request: Request) -> QueryPool:
     return request.app.state.queries  # type: ignore[no-any-return]
 
 
+def _runs(request: Request) -> Runs:
+    return request.app.state.runs  # type: ignore[no-any-return]
+
+
 Store = Annotated[Registry, Depends(_registry)]
 """The registry that is served."""
 
 UploadFolder = Annotated[Uploads, Depends(_uploads)]
 """The uploads under way."""
+
+RunList = Annotated[Runs, Depends(_runs)]
+"""The runs: those that were asked for here, and those that others recorded."""
 
 Queries = Annotated[QueryPool, Depends(_queries)]
 """The workers that answer untrusted queries."""

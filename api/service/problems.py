@@ -9,8 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from pressmark.api.errors import RequestError
+from pressmark.api.errors import MissingPackageError, RequestError
 from pressmark.api.service.refusals import STATUSES, Refusals
+from pressmark.compression.errors import RecipeError
 from pressmark.registry import errors as registry
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -26,6 +27,7 @@ _STATUS: Final[tuple[tuple[type[registry.PressmarkError], int], ...]] = (
     (registry.StoreError, 500),
     (registry.BlobMissingError, 404),
     (registry.BlobDamagedError, 422),
+    (MissingPackageError, 501),
 )
 
 
@@ -49,6 +51,11 @@ def problem(error: registry.PressmarkError, instance: str) -> JSONResponse:
         body["hint"] = error.hint
     if isinstance(error, registry.RecordRefusedError):
         body["violations"] = [vars(violation) for violation in error.violations]
+    if isinstance(error, RecipeError):
+        body["problems"] = [
+            {"line": each.line, "detail": each.message, "hint": each.hint}
+            for each in error.problems or (error,)
+        ]
     retry = getattr(error, "retry_after", None)
     headers = {} if retry is None else {"Retry-After": str(retry)}
     if body["status"] == HTTPStatus.UNAUTHORIZED:

@@ -62,9 +62,10 @@ _MEANINGS = {
     406: "No format that is accepted can be given",
     413: "The body is too long",
     415: "The body has a type that is not read",
-    409: "The name fits several things",
+    409: "The name fits several things, or what it means is in no state for this",
     416: "The range lies outside of the file",
     422: "The request does not fit this description",
+    501: "A package that this needs is not installed here",
     502: "What is called for it gives no answer",
     503: "Too much is under way; try again later",
 }

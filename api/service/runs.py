@@ -204,7 +204,7 @@ def run_events(
     responses=answers(None, 404, 409) | _ACCEPTED,
 )
 def cancel_run(request: Request, runs: RunList, run: Run) -> Response:
-    """Stops a run where that is safe; it is recorded as aborted, and its finished steps are kept."""
+    """Stops a run where that is safe; it is recorded as aborted, finished steps are kept."""
     return _accepted(json_answer(request, runs.cancel(run)), runs.identifier(run))
 
 
@@ -215,9 +215,7 @@ def cancel_run(request: Request, runs: RunList, run: Run) -> Response:
     dependencies=[_WRITER],
     responses=answers(None, 404, 409, 422, 501) | _ACCEPTED,
 )
-def resume_run(
-    request: Request, runs: RunList, run: Run, idempotency_key: _Key = None
-) -> Response:
+def resume_run(request: Request, runs: RunList, run: Run, idempotency_key: _Key = None) -> Response:
     """Goes on with a run that failed, was stopped or interrupted, as a new run."""
     require_compression()
     caller = _caller(request, f"resume {run}", idempotency_key)
@@ -257,14 +255,16 @@ def reproduce_artifact(
     artifact: Artifact,
     idempotency_key: _Key = None,
 ) -> Response:
-    """Executes the step that made an artifact again, and records whether it gives the same bytes."""
+    """Executes the step that made an artifact again, and records whether the bytes are equal."""
     return _evidence(request, store, runs, artifact, Kind.REPRODUCTION, idempotency_key)
 
 
 # ---------------------------------------------------------------------- reading what was sent
 
 
-async def _order(request: Request, given: list[str], seed: int | None, *, dry_run: bool) -> RunOrder:
+async def _order(
+    request: Request, given: list[str], seed: int | None, *, dry_run: bool
+) -> RunOrder:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (_JSON, *_YAML):
         raise UnsupportedMediaTypeError(

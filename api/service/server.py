@@ -1,11 +1,20 @@
 """Running the application: one process, which alone writes the graph for as long as it runs."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
+from pressmark.api.jobs.runs import Runs
+from pressmark.api.jobs.supervisor import Supervisor
+from pressmark.api.jobs.worker import Assignment
 from pressmark.api.service.app import create_app
+from pressmark.api.service.security import Gate
 from pressmark.api.service.settings import Settings
+from pressmark.api.service.tokens import Principal, Scope
 from pressmark.registry.registry import Registry
 
 
@@ -27,6 +36,34 @@ def run(folder: Path, settings: Settings) -> None:
         server_header=False,
         timeout_keep_alive=30,
     )
+    server = uvicorn.Server(config)
+    app.state.is_stopping = lambda: server.should_exit
     registry: Registry = app.state.registry
-    with registry.writing(url=f"http://{settings.host}:{settings.port}"):
-        uvicorn.Server(config).run()
+    with closing(config.bind_socket()) as listening:
+        url = _address(settings.host, listening.getsockname()[1])
+        with registry.writing(url=url), _workers(app, url, settings.jobs.workers):
+            server.run(sockets=[listening])
+
+
+def _address(host: str, port: int) -> str:
+    """Where processes of this machine reach a server that listens at an address."""
+    reached = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+@contextmanager
+def _workers(app: FastAPI, url: str, count: int) -> Iterator[None]:
+    """Keeps the workers that run recipes, where what they need is installed."""
+    if find_spec("torch") is None:
+        yield
+        return
+    gate: Gate = app.state.gate
+    runs: Runs = app.state.runs
+    registry: Registry = app.state.registry
+    token = gate.admit(Principal("worker", Scope.WRITE))
+    supervisor = Supervisor(runs.jobs, Assignment(str(registry.root), url, token, count))
+    supervisor.start()
+    try:
+        yield
+    finally:
+        supervisor.stop()

@@ -153,6 +153,16 @@ class Rates(Section):
     failures: Annotated[int, Field(ge=0)] = 120
 
 
+class JobSettings(Section):
+    """How recipes are run.
+
+    Attributes:
+        workers: Processes that run them; they share the machine's processors.
+    """
+
+    workers: Positive = 1
+
+
 class Settings(Section):
     """How a service is run.
 
@@ -167,6 +177,7 @@ class Settings(Section):
         rates: How often one client may ask.
         outbound: Which addresses the service itself may call.
         fetches: What it may fetch from there.
+        jobs: How recipes are run.
     """
 
     host: str = "127.0.0.1"
@@ -179,6 +190,7 @@ class Settings(Section):
     rates: Rates = Rates()
     outbound: Policy = Policy()
     fetches: FetchLimits = FetchLimits()
+    jobs: JobSettings = JobSettings()
 
     def changed(self, **values: object) -> Self:
         """These settings with other values, checked like those of a file; None changes nothing.
