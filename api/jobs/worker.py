@@ -13,8 +13,12 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pressmark.api.jobs.execution import Workbench
 
 _PAUSE: Final = 0.2
 
@@ -46,9 +50,19 @@ def main() -> None:
 
 def work(assignment: Assignment) -> None:
     """Does one job after another."""
+    from pressmark.api.jobs.queue import JobQueue
+
+    queue = JobQueue(Path(assignment.root), lambda identifier: _bench(assignment).do(identifier))
+    while True:
+        if not queue.work_once():
+            time.sleep(_PAUSE)
+
+
+@cache
+def _bench(assignment: Assignment) -> "Workbench":
+    """What jobs are done with; torch is imported with the first job, not before."""
     from pressmark.api.committer import ServerCommitter
     from pressmark.api.jobs.execution import Workbench
-    from pressmark.api.jobs.queue import JobQueue
     from pressmark.api.jobs.store import Jobs
     from pressmark.api.service.database import FILE_NAME, Database
     from pressmark.registry.registry import Registry
@@ -57,11 +71,7 @@ def work(assignment: Assignment) -> None:
     committer = ServerCommitter(assignment.url, assignment.token)
     registry = Registry.open(root, committer=committer, wait=60)
     threads = max(1, len(os.sched_getaffinity(0)) // assignment.workers)
-    bench = Workbench(registry, Jobs(Database(root / FILE_NAME)), threads)
-    queue = JobQueue(root, bench.do)
-    while True:
-        if not queue.work_once():
-            time.sleep(_PAUSE)
+    return Workbench(registry, Jobs(Database(root / FILE_NAME)), threads)
 
 
 def _end_with_server() -> None:
