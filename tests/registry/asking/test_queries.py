@@ -172,6 +172,9 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("impact", {"thing": "int8"}, "artifact", []),
     ("impact", {"thing": "dataset"}, "artifact", []),
     ("known_digests", {"prefix": Literal("22")}, "sha256", [(TWOS,)]),
+    ("line_artifacts", {}, "sequence artifact", [
+        (19, "int4"), (4, "int8"), (3, "pruned"), (2, "base"),
+    ]),
     ("made_by_engine", {"version": Literal("0.1.0")}, "sequence artifact stepName commit", [
         (2, "base", "import", ZEROS), (3, "pruned", "prune/wanda", ZEROS),
         (4, "int8", "quantize/rtn", ZEROS), (19, "int4", "quantize/rtn", ZEROS),
@@ -179,6 +182,7 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("made_by_engine", {"version": Literal("0.2.0")}, "artifact", []),
     ("match", {"subject": "int8", "predicate": NamedNode("http://www.w3.org/2000/01/rdf-schema#label")},
      "object graph", [("example after quantize/rtn", "record 4")]),
+    ("model_lines", {}, "name artifacts", [("example", 4)]),
     ("quality", {"artifact": "int8"}, "made measured size comparedWith metric value", [
         (2, "base", 201, NONE, "perplexity", 12.5), (2, "base", 201, NONE, "speed", 100),
         (3, "pruned", 201, NONE, NONE, NONE),
@@ -194,6 +198,14 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("recorded_evidence", {"result": "base"}, "edge evidence verdict", [
         ("base#generation", "evidence 8", "holds"),
     ]),
+    ("records_about", {"resource": "int8"}, "sequence bundle", [
+        (4, "record 4"), (6, "record 6"), (10, "record 10"), (11, "record 11"), (13, "record 13"),
+        (15, "record 15"), (27, "record 27"),
+    ]),
+    ("records_about", {"resource": ["int4", "run"]}, "sequence", [
+        (1,), (2,), (3,), (4,), (5,), (6,), (7,), (19,), (21,), (22,), (23,),
+    ]),
+    ("records_about", {"resource": "engine"}, "sequence", []),
     ("reports", {"artifact": "int8"}, "sequence report name format head integrity agentId", [
         (27, "report on int8", "audit report of example", "text/html", "5" * 64, "holds",
          "agent-1"),
