@@ -46,6 +46,7 @@ class AliasChange:
         name: That artifact's name.
         since: When.
         agent: Opaque identifier of whoever decided it.
+        activity: The promotion that says so.
     """
 
     alias: str
@@ -53,6 +54,7 @@ class AliasChange:
     name: str
     since: str
     agent: str
+    activity: NamedNode
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ def alias_history(registry: Registry, alias: str) -> list[AliasChange]:
             name=row["name"].value,
             since=row["since"].value,
             agent=row["agentId"].value if "agentId" in row else "",
+            activity=NamedNode(row["activity"].value),
         )
         for row in rows
     ]

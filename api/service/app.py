@@ -16,6 +16,8 @@ from pressmark.api.service import (
     artifacts,
     health,
     lifecycle,
+    lookup,
+    models,
     questions,
     records,
     refusals,
@@ -30,6 +32,7 @@ from pressmark.api.service.headers import SecurityHeaders
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.profiles import Profiles
 from pressmark.api.service.refusals import Refusals
+from pressmark.api.service.representations import Representations
 from pressmark.api.service.security import Gate, needs
 from pressmark.api.service.settings import Settings
 from pressmark.api.service.tokens import Scope, Tokens
@@ -42,6 +45,8 @@ from pressmark.registry.registry import Registry
 _READABLE: Final = (
     artifacts,
     lifecycle,
+    lookup,
+    models,
     questions,
     records,
     registration,
@@ -86,6 +91,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     )
     app.state.registry = registry
     app.state.queries = pool
+    app.state.representations = Representations()
     app.state.uploads = uploads
     app.state.fetches = fetches
     database = Database(registry.root / FILE_NAME)

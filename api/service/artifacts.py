@@ -10,12 +10,15 @@ from pyoxigraph import NamedNode
 
 from pressmark.api.plain import setting
 from pressmark.api.schemas import schema
-from pressmark.api.service.dependencies import Artifact, Store
+from pressmark.api.service.dependencies import Artifact, Store, iri_of
 from pressmark.api.service.files import file_answer
+from pressmark.api.service.prov_aq import lineage_link, link, provenance_links
+from pressmark.api.service.representations import Answer, Kind, Resource, represented
 from pressmark.api.service.resources import Name, answers, json_answer
 from pressmark.registry.diff import Difference, diff
-from pressmark.registry.errors import InvalidInputError, NotFoundError
-from pressmark.registry.facts import ArtifactSummary
+from pressmark.registry.documents import document_about
+from pressmark.registry.errors import NotFoundError
+from pressmark.registry.facts import ArtifactSummary, artifact_files
 from pressmark.registry.lineage import Lineage, ancestors, descendants, lineage_graph
 from pressmark.registry.search import find, resolve
 from pressmark.registry.verification import Verification
@@ -81,7 +84,7 @@ def find_artifacts(
         digest=filters.digest,
         parameter=setting(filters.parameter) if filters.parameter else None,
         limit=filters.limit,
-        after=_iri(filters.after),
+        after=iri_of(filters.after),
     )
     last = found[-1].iri if len(found) == filters.limit else None
     links = () if last is None else (_next(request, last),)
@@ -89,27 +92,52 @@ def find_artifacts(
 
 
 @routes.get(
-    "/{artifact}", summary="One artifact", responses=answers(schema(ArtifactView), 404, 409)
+    "/{artifact}", summary="One artifact", responses=represented(schema(ArtifactView), 404, 409)
 )
-def artifact_facts(request: Request, registry: Store, artifact: Artifact) -> Response:
-    """Everything that is known of one artifact."""
-    return json_answer(request, view(registry, artifact), _provenance(request))
+def artifact_facts(
+    request: Request, registry: Store, artifact: Artifact, answer: Answer
+) -> Response:
+    """Everything that is known of one artifact.
+
+    As RDF: the record that made it, and later ones about it (evidence, evaluations, aliases, tags,
+    retirement).
+    """
+    return answer(
+        Resource(
+            Kind.ARTIFACT,
+            lambda: view(registry, artifact),
+            lambda: document_about(registry, [artifact]),
+            artifact,
+            (lineage_link(request, artifact),),
+        )
+    )
 
 
 @routes.get(
     "/{artifact}/lineage",
     summary="Where it comes from, what became of it",
-    responses=answers(schema(Lineage), 404, 409, 422),
+    responses=represented(schema(Lineage), 404, 409, 422),
 )
 def artifact_lineage(
-    request: Request,
     registry: Store,
     artifact: Artifact,
+    answer: Answer,
     direction: Direction = Direction.ANCESTORS,
     depth: Annotated[int | None, Query(ge=1, description="Edges to follow.")] = None,
 ) -> Response:
-    """The history around an artifact: artifacts, edges, and how sure each edge is."""
-    return json_answer(request, _WALKS[direction](registry, artifact, depth))
+    """The history around an artifact: artifacts, edges, and how sure each edge is.
+
+    As RDF: the records of the artifacts that are listed.
+    """
+    found = _WALKS[direction](registry, artifact, depth)
+    return answer(
+        Resource(
+            Kind.LINEAGE,
+            lambda: found,
+            lambda: document_about(registry, (one.iri for one in found.nodes)),
+            artifact,
+        )
+    )
 
 
 @routes.get(
@@ -142,33 +170,15 @@ def artifact_verification(request: Request, registry: Store, artifact: Artifact)
 )
 def artifact_file(request: Request, registry: Store, artifact: Artifact, name: str) -> Response:
     """A file of an artifact, whole or the one range that is asked for."""
-    for entry in view(registry, artifact).files:
+    for entry in artifact_files(registry, artifact):
         if entry.name == name:
-            return file_answer(request, registry.blobs, entry)
+            response = file_answer(request, registry.blobs, entry)
+            response.headers["Link"] = ", ".join(provenance_links(request, artifact))
+            return response
     raise NotFoundError(
         f"{artifact.value} has no file {name!r}", "GET the artifact for the names of its files"
     )
 
 
 def _next(request: Request, last: NamedNode) -> str:
-    return f'<{request.url.include_query_params(after=last.value)}>; rel="next"'
-
-
-def _provenance(request: Request) -> tuple[str, ...]:
-    """W3C PROV-AQ sections 3.1 and 4: where provenance is, and where queries are answered."""
-    lineage = request.url.replace(path=f"{request.url.path}/lineage", query="")
-    endpoint = request.url.replace(path="/sparql", query="")
-    prov = "http://www.w3.org/ns/prov#"
-    return (
-        f'<{lineage}>; rel="{prov}has_provenance"',
-        f'<{endpoint}>; rel="{prov}has_query_service"',
-    )
-
-
-def _iri(text: str | None) -> NamedNode | None:
-    try:
-        return NamedNode(text) if text else None
-    except ValueError as error:
-        raise InvalidInputError(
-            f"{text!r} is not an IRI: {error}", "give `next` as it is"
-        ) from None
+    return link(str(request.url.include_query_params(after=last.value)), "next")

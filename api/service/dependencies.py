@@ -1,6 +1,6 @@
 """What routes are given: the registry, the uploads under way, the pool of query workers."""
 
-from typing import Annotated
+from typing import Annotated, overload
 
 from fastapi import Depends, Path, Request
 from pyoxigraph import NamedNode
@@ -8,6 +8,7 @@ from pyoxigraph import NamedNode
 from pressmark.api.jobs.runs import Runs
 from pressmark.api.service.uploads import Uploads
 from pressmark.api.sparql.pool import QueryPool
+from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
 
@@ -56,6 +57,24 @@ def _meant(
 ) -> NamedNode:
     """The artifact that a path names. What lies on the server's disk is no name."""
     return resolve(registry, artifact, paths=False)
+
+
+@overload
+def iri_of(text: str) -> NamedNode: ...
+@overload
+def iri_of(text: None) -> None: ...
+def iri_of(text: str | None) -> NamedNode | None:
+    """The IRI that a parameter holds; None where it is not given.
+
+    Raises:
+        InvalidInputError: It is no IRI.
+    """
+    try:
+        return None if text is None else NamedNode(text)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{text!r} is not an IRI: {error}", "give an IRI as an answer names it, and `next` so"
+        ) from None
 
 
 Artifact = Annotated[NamedNode, Depends(_meant)]

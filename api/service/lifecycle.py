@@ -9,10 +9,12 @@ from pyoxigraph import NamedNode
 
 from pressmark.api.schemas import schema
 from pressmark.api.service.dependencies import Artifact, Store
+from pressmark.api.service.representations import Answer, Kind, Resource, represented
 from pressmark.api.service.resources import Name, answers, json_answer
 from pressmark.api.service.security import circumstances_of, needs
 from pressmark.api.service.tokens import Scope
 from pressmark.registry import lifecycle
+from pressmark.registry.documents import document_about
 from pressmark.registry.facts import ArtifactSummary, summaries
 from pressmark.registry.lifecycle import AliasChange
 from pressmark.registry.registry import Registry
@@ -71,12 +73,18 @@ def aliases(request: Request, registry: Store) -> Response:
 
 
 @routes.get(
-    "/aliases/{alias}", summary="What it meant", responses=answers(schema(AliasHistory), 404)
+    "/aliases/{alias}", summary="What it meant", responses=represented(schema(AliasHistory), 404)
 )
-def alias_history(request: Request, registry: Store, alias: Name) -> Response:
-    """What an alias meant, when, and who decided it."""
+def alias_history(registry: Store, alias: Name, answer: Answer) -> Response:
+    """What an alias meant, when, and who decided it. As RDF: the records of each decision."""
     changes = lifecycle.alias_history(registry, alias)
-    return json_answer(request, AliasHistory(tuple(changes)))
+    return answer(
+        Resource(
+            Kind.ALIAS,
+            lambda: AliasHistory(tuple(changes)),
+            lambda: document_about(registry, (change.activity for change in changes)),
+        )
+    )
 
 
 @routes.put(

@@ -27,7 +27,7 @@ def json_answer(request: Request, value: object, links: tuple[str, ...] = ()) ->
 def tagged(request: Request, body: bytes, kind: str, links: tuple[str, ...] = ()) -> Response:
     """Answers with bytes and their entity tag (RFC 9110 sections 8.8.3 and 13.1.2)."""
     headers = {
-        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+        "ETag": f'"{hashlib.sha256(kind.encode() + body).hexdigest()[:32]}"',
         "Vary": "Accept, Authorization",
     }
     if links:

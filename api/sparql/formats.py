@@ -3,7 +3,7 @@
 SPARQL 1.1 Protocol section 2.1.6, RFC 9110 section 12.5.1.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -39,7 +39,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def negotiate(accept: str, offered: Mapping[str, str]) -> str:
+def negotiate(accept: str, offered: Collection[str]) -> str:
     """Chooses the media type that a client wants most.
 
     Args:
