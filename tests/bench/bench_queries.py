@@ -41,8 +41,8 @@ def questions(reader: Registry) -> Iterator[tuple[str, Callable[[], Any], float 
     made = reader.rows("descendants", artifact=base)[-REPEATED:]
     leaves = itertools.cycle([row["descendant"] for row in made])
 
-    def of_leaf(name: str) -> Callable[[], Any]:
-        return lambda: reader.rows(name, artifact=next(leaves))
+    def of_leaf(name: str, parameter: str = "artifact") -> Callable[[], Any]:
+        return lambda: reader.rows(name, **{parameter: next(leaves)})
 
     def by_identifier() -> Any:
         fragment = Literal(next(leaves).value[-8:])
@@ -55,6 +55,7 @@ def questions(reader: Registry) -> Iterator[tuple[str, Callable[[], Any], float 
     yield "the same as a graph", lambda: lineage.descendants(reader, base).nodes, None
     yield "impact, with status and aliases", lambda: reader.rows("impact", thing=base), None
     yield "recipe and parameters", of_leaf("recipe"), None
+    yield "records that tell of one artifact", of_leaf("records_about", "resource"), None
     yield "by a part of the UUID", by_identifier, None
     yield "newest 50 artifacts", lambda: search.find(reader), None
 
