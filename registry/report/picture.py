@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-import igraph
 from pyoxigraph import NamedNode
 
 from pressmark.registry.facts import ArtifactSummary
 from pressmark.registry.lineage import Edge, Evidence, Lineage, Origin
+from pressmark.registry.report.layered import Point, layered
 from pressmark.registry.report.model import Report
 
 BOX_WIDTH: Final = 272.0
@@ -29,9 +29,6 @@ SYMBOLS: Final = {
     Evidence.REPRODUCED: "✓✓",
 }
 """What stands for evidence beside its word: nothing is told by colour alone."""
-
-Point = tuple[float, float]
-
 
 @dataclass(frozen=True)
 class Box:
@@ -106,25 +103,20 @@ class _Sketch:
 
 
 def lineage_picture(lineage: Lineage) -> Picture:
-    """Places a lineage in layers: everything stands below all that it was made from.
-
-    The layers are the longest paths from the origins; the order within them, which avoids
-    crossings, and the bends of long edges are those of Sugiyama's method.
-    """
+    """Places a lineage in layers: everything stands below all that it was made from."""
     sketch = _sketch(lineage)
-    graph = igraph.Graph(n=len(sketch.keys), edges=sketch.links, directed=True)
-    layout = graph.layout_sugiyama(layers=_layers(sketch), hgap=1, vgap=1)
-    bends = [[(x, y) for x, y in points] for points in layout.edge_routing]
-    everywhere = [*layout.coords, *(point for points in bends for point in points)]
-    left = min(x for x, _ in everywhere)
-    places = [(x - left, y) for x, y in layout.coords]
+    drawn = layered(len(sketch.keys), sketch.links)
+    places = drawn.places
+    everywhere = [*places, *(point for points in drawn.bends for point in points)]
     return Picture(
-        width=(max(x for x, _ in everywhere) - left) * _COLUMN + BOX_WIDTH + 2 * _MARGIN,
+        width=max(x for x, _ in everywhere) * _COLUMN + BOX_WIDTH + 2 * _MARGIN,
         height=max(y for _, y in places) * _ROW + BOX_HEIGHT + 2 * _MARGIN,
         boxes=tuple(_boxes(sketch, lineage, places)),
         arrows=tuple(
-            _arrow(edge, places[start], places[end], [(x - left, y) for x, y in middle])
-            for edge, (start, end), middle in zip(sketch.edges, sketch.links, bends, strict=True)
+            _arrow(edge, places[start], places[end], bends)
+            for edge, (start, end), bends in zip(
+                sketch.edges, sketch.links, drawn.bends, strict=True
+            )
         ),
     )
 
@@ -143,18 +135,6 @@ def _sketch(lineage: Lineage) -> _Sketch:
         links.append((start, index[edge.child]))
         edges.append(edge)
     return _Sketch(keys, links, edges)
-
-
-def _layers(sketch: _Sketch) -> list[int]:
-    """The longest path from an origin to each node; edges come oldest first."""
-    layers = [0] * len(sketch.keys)
-    for _ in sketch.keys:
-        before = list(layers)
-        for start, end in sketch.links:
-            layers[end] = max(layers[end], layers[start] + 1)
-        if layers == before:
-            break
-    return layers
 
 
 def _boxes(sketch: _Sketch, lineage: Lineage, places: Sequence[Point]) -> Iterator[Box]:

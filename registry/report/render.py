@@ -90,7 +90,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_visible,
+        finalize=visible,
     )
     environment.filters.update(
         size=size,
@@ -108,11 +108,11 @@ def _environment() -> Environment:
 @cache
 def _markdown() -> Environment:
     environment = _environment().overlay(autoescape=False, finalize=_plain)
-    environment.filters["verbatim"] = lambda text: Markup(_visible(text))
+    environment.filters["verbatim"] = lambda text: Markup(visible(text))
     return environment
 
 
-def _visible(value: object) -> object:
+def visible(value: object) -> object:
     """Shows characters that would otherwise act instead of being seen."""
     if isinstance(value, NamedNode):
         value = value.value
@@ -126,7 +126,7 @@ def _plain(value: object) -> object:
     """Escapes what Markdown, or HTML within it, would act on."""
     if isinstance(value, Markup):
         return value
-    text = str(_visible(value))
+    text = str(visible(value))
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split())) if text.strip() else text
 
 
