@@ -322,6 +322,7 @@ def find(
     tag: str | None = None,
     digest: str | None = None,
     parameter: tuple[str, Scalar] | None = None,
+    license: str | None = None,  # noqa: A002
     limit: int = PAGE,
     after: NamedNode | None = None,
 ) -> list[ArtifactSummary]:
@@ -336,6 +337,7 @@ def find(
         tag: A tag that it has now.
         digest: SHA-256 of one of its files, or at least four digits of its beginning.
         parameter: Name and value of a parameter that it was made with.
+        license: Its licence, as it was recorded.
         limit: How many at most.
         after: The last artifact of the page before.
 
@@ -348,7 +350,7 @@ def find(
     criteria = _Criteria(
         name,
         artifact_kind(kind) if kind is not None else None,
-        _chosen(registry, tag, digest, parameter, name),
+        _chosen(registry, tag, digest, parameter, license, name),
     )
     start = _start(registry, after)
     found = islice(_matching(registry, criteria, start), limit)
@@ -398,6 +400,7 @@ def _chosen(
     tag: str | None,
     digest: str | None,
     parameter: tuple[str, Scalar] | None,
+    license: str | None,  # noqa: A002
     name: str | None,
 ) -> set[NamedNode] | None:
     """The artifacts that fit what an index leads to at once; None if nothing of that is given."""
@@ -409,6 +412,8 @@ def _chosen(
     if parameter is not None:
         key, value = Literal(parameter[0]), literal(parameter[1])
         sets.append(set(_having(registry, "artifacts_by_parameter", name=key, value=value)))
+    if license is not None:
+        sets.append(set(_having(registry, "artifacts_by_license", license=Literal(license))))
     if name is not None and not _PATTERN.search(name):
         sets.append(set(_by_name(registry, name)))
     return set.intersection(*sets) if sets else None

@@ -79,6 +79,10 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ]),
     ("artifacts_by_identifier", {"fragment": Literal("000000000d")}, "artifact", []),
     ("artifacts_by_identifier", {"fragment": Literal("00030000000d")}, "artifact", [("int8",)]),
+    ("artifacts_by_license", {"license": Literal("NOASSERTION")}, "sequence artifact", [
+        (24, "elsewhere"),
+    ]),
+    ("artifacts_by_license", {"license": Literal("MIT")}, "artifact", []),
     ("artifacts_by_parameter", {"name": Literal("sparsity"), "value": Literal(0.5)},
      "sequence artifact", [(19, "int4"), (4, "int8"), (3, "pruned"), (2, "base")]),
     ("artifacts_named", {"name": Literal("example after quantize/rtn")}, "artifact", [
@@ -253,6 +257,12 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("step_history", {"stepName": Literal("quantize/rtn")}, "step wallSeconds inputBytes", [
         ("making int4", 1.5, 201), ("making int8", 1.5, 201),
     ]),
+    ("statements_about", {"thing": "agent"}, "thing predicate object", [
+        ("agent", "type", "Agent"), ("agent", "type", "Person"), ("agent", "agentId", "agent-1"),
+    ]),
+    ("statements_pointing_at", {"thing": "retiring int4"}, "subject predicate graph", [
+        ("record 23", "records", "record 23"),
+    ]),
     ("step_measurements", {"step": "making int8"}, "metric value unit", [("sparsity", 0.5, "1")]),
     ("step_parameters", {"step": "making int8"}, "name value", [
         ("layers", '["a","b"]'), ("sparsity", 0.5),
@@ -279,7 +289,7 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ]),
 ]  # fmt: skip
 
-UNORDERED = {"graphs", "match", "strays"}
+UNORDERED = {"graphs", "match", "statements_pointing_at", "strays"}
 """They answer for the store itself, by the million; sorting would cost more than asking."""
 
 
