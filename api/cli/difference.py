@@ -6,8 +6,9 @@ from itertools import groupby
 
 from rich.markup import escape
 
-from pressmark.api.cli.numbers import chosen, human_number, print_hidden
+from pressmark.api.cli.numbers import human_number, print_hidden
 from pressmark.api.cli.output import human_bytes, stdout, styled, table
+from pressmark.api.telling import chosen
 from pressmark.registry.diff import (
     Difference,
     FileChange,

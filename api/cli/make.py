@@ -12,7 +12,6 @@ from pyoxigraph import NamedNode
 
 from pressmark.api.cli import doubts
 from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, complete_artifact, opened
-from pressmark.api.cli.numbers import chosen
 from pressmark.api.cli.output import (
     estimated_seconds,
     human_bytes,
@@ -23,6 +22,7 @@ from pressmark.api.cli.output import (
     table,
 )
 from pressmark.api.cli.progress import RichProgress
+from pressmark.api.telling import chosen
 from pressmark.registry import search, views
 from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.facts import short_id

@@ -1,14 +1,12 @@
 """How results look in a terminal."""
 
-import re
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from pyoxigraph import NamedNode
 from rich.markup import escape
 from rich.tree import Tree
 
-from pressmark.api.cli.numbers import chosen, human_number, print_hidden
+from pressmark.api.cli.numbers import human_number, print_hidden
 from pressmark.api.cli.output import (
     Cell,
     human_bytes,
@@ -18,16 +16,14 @@ from pressmark.api.cli.output import (
     styled,
     table,
 )
-from pressmark.ontology.terms import PREFIXES
+from pressmark.api.iris import short_iri
+from pressmark.api.telling import chosen
 from pressmark.registry.facts import ArtifactSummary, scalar, short_id
 from pressmark.registry.graph import Row
 from pressmark.registry.lineage import Edge, Lineage, assurance
 from pressmark.registry.occurrences import Measurement
 from pressmark.registry.registry import Registry
 from pressmark.registry.views import ActivityView, ArtifactView, WhereView
-
-_MINTED: Final = re.compile(r"urn:uuid:[0-9a-f-]{28}([0-9a-f]{8})")
-_CONTENT: Final = re.compile(r"(ni:///sha-256;[\w-]{8})[\w-]{35}")
 
 
 def artifacts(registry: Registry, found: Sequence[ArtifactSummary]) -> None:
@@ -196,18 +192,6 @@ def cell(row: Row, column: str, *, full: bool = False) -> Cell:
     if full or not isinstance(term, NamedNode):
         return scalar(term)
     return short_iri(term.value)
-
-
-def short_iri(iri: str) -> str:
-    """An IRI as people read it: a prefix, or the digits that tell a UUID from its neighbours.
-
-    ``urn:uuid:01a21317-f315-7692-a2ab-66775f3a613d#usage-0`` is ``5f3a613d#usage-0``: the digits
-    that every command takes for a name.
-    """
-    for prefix, namespace in PREFIXES.items():
-        if iri.startswith(namespace):
-            return f"{prefix}:{iri.removeprefix(namespace)}"
-    return _CONTENT.sub(r"\1…", _MINTED.sub(r"\1", iri))
 
 
 def _print_numbers(measurements: Iterable[Measurement], *, everything: bool) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pressmark.api.cli.numbers import chosen, human_number
+from pressmark.api.cli.numbers import human_number
+from pressmark.api.telling import chosen
 
 CONVERT = "name: c\ninputs: {base: }\nsteps: [{step: convert/gguf, name: bf16}]\n"
 HALVE = (

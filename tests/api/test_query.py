@@ -11,7 +11,7 @@ import pytest
 from pyoxigraph import RdfFormat, parse
 
 from pressmark.api.cli import exit_codes
-from pressmark.api.cli.render import short_iri
+from pressmark.api.iris import short_iri
 from pressmark.ontology import questions
 from pressmark.ontology.terms import PM
 
