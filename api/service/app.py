@@ -7,6 +7,7 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 
+from pressmark.api import pages
 from pressmark.api.jobs.checker import Checker
 from pressmark.api.jobs.queue import JobQueue
 from pressmark.api.jobs.runs import Runs
@@ -34,6 +35,7 @@ from pressmark.api.service.profiles import Profiles
 from pressmark.api.service.refusals import Refusals
 from pressmark.api.service.representations import Representations
 from pressmark.api.service.security import Gate, needs
+from pressmark.api.service.sessions import Sessions
 from pressmark.api.service.settings import Settings
 from pressmark.api.service.tokens import Scope, Tokens
 from pressmark.api.service.uploads import Uploads
@@ -101,10 +103,12 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.checker = checker
     app.state.runs = Runs(registry, Jobs(database), queue)
     app.state.is_stopping = lambda: False
+    app.state.sessions = Sessions(database)
     app.state.gate = Gate(Tokens(database), anonymous=chosen.anonymous)
     add_handlers(app)
     app.add_middleware(SecurityHeaders)
     app.include_router(health.routes)
     for group in _READABLE:
         app.include_router(group.routes, dependencies=[Depends(needs(Scope.READ))])
+    pages.add_to(app)
     return app

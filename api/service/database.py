@@ -1,7 +1,7 @@
 """The service's own small database: what it must remember and what is no part of the history.
 
-Tokens, people's profiles, idempotency keys, uploads under way and refusals are kept in one SQLite
-file beside the registry, and can be erased; records never can.
+Tokens, sessions of browsers, people's profiles, idempotency keys, uploads under way and refusals
+are kept in one SQLite file beside the registry, and can be erased; records never can.
 """
 
 import sqlite3
@@ -31,6 +31,13 @@ CREATE TABLE IF NOT EXISTS token (
     created TEXT NOT NULL,
     expires TEXT,
     revoked TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS session (
+    digest BLOB PRIMARY KEY,            -- SHA-256 of what the cookie holds
+    agent TEXT NOT NULL REFERENCES profile (agent) ON DELETE CASCADE,
+    scope TEXT NOT NULL,
+    token TEXT REFERENCES token (id) ON DELETE CASCADE,  -- that was shown, where it is kept here
+    expires TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS attempt (
     agent TEXT NOT NULL,

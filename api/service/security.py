@@ -1,5 +1,6 @@
 """Who is asking, and may they: bearer tokens in front of every route.
 
+A browser that is logged in shows its session's cookie instead, which counts for reading only.
 Each route names the scope that it needs by depending on `needs`; a test goes through all of them.
 """
 
@@ -13,11 +14,14 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from pressmark.api.errors import ForbiddenError, UnauthorizedError
+from pressmark.api.service.sessions import COOKIE, Session, Sessions
 from pressmark.api.service.tokens import Principal, Scope, Tokens
 from pressmark.registry import descriptions, environment
 from pressmark.registry.occurrences import Circumstances
 
 ANONYMOUS: Final = Principal("", Scope.READ)
+SAFE: Final = frozenset({"GET", "HEAD"})
+"""The methods that change nothing (RFC 9110 section 9.2.1) and have routes."""
 _BEARER = HTTPBearer(auto_error=False, description="A token from `pressmark token create`.")
 
 
@@ -92,8 +96,16 @@ def _principal(request: Request, credentials: HTTPAuthorizationCredentials | Non
     if not hasattr(request.state, "principal"):
         gate: Gate = request.app.state.gate
         token = credentials.credentials if credentials else None
-        request.state.principal = gate.principal(token)
+        is_safe = token is None and request.method in SAFE
+        session = session_of(request) if is_safe else None
+        request.state.principal = session.principal if session else gate.principal(token)
     return request.state.principal  # type: ignore[no-any-return]
+
+
+def session_of(request: Request) -> Session | None:
+    """Who is logged in with the browser that asks; None if nobody is."""
+    sessions: Sessions = request.app.state.sessions
+    return sessions.find(request.cookies.get(COOKIE, ""), datetime.now(UTC))
 
 
 def circumstances_of(request: Request) -> Circumstances:

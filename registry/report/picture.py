@@ -30,6 +30,7 @@ SYMBOLS: Final = {
 }
 """What stands for evidence beside its word: nothing is told by colour alone."""
 
+
 @dataclass(frozen=True)
 class Box:
     """An artifact, or the place outside that one was imported from.
