@@ -131,7 +131,7 @@ def test_an_artifact_known_only_by_claim_has_a_page(client: TestClient) -> None:
 def test_a_run_s_page_lists_its_steps(client: TestClient, world: dict[str, Any]) -> None:
     assert "succeeded" in client.get("/runs").text
     page = client.get(f"/runs/{uuid(world['run'])}").text
-    assert "an evaluation of example after import" in page
+    assert "an evaluation" in page
     assert f'href="/artifacts/{uuid(world["pruned"])}"' in page
     failed = client.get(f"/runs/{uuid(world['open_run'])}").text
     assert "lm_head.weight is missing" in failed
