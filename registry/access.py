@@ -28,13 +28,19 @@ from pressmark.registry.errors import (
     StoreReadOnlyError,
 )
 from pressmark.registry.faults import FaultPoint, reached
-from pressmark.registry.graph import EmbeddedGraph, GraphReader, GraphStore, is_full
-from pressmark.registry.ids import is_ni_iri
+from pressmark.registry.graph import (
+    ClosedGraphError,
+    EmbeddedGraph,
+    GraphReader,
+    GraphStore,
+    is_full,
+)
 from pressmark.registry.index import View, indexed_entries, journal_quads, open_index
 from pressmark.registry.journal import Entry, Journal
 from pressmark.registry.locking import Holder, WriteLock
 from pressmark.registry.neighbourhood import ClosedSubjects
 from pressmark.registry.progress import SILENT, Progress
+from pressmark.registry.record import Record
 
 #: From this many missing entries on, the graph is filled in bulk instead of bundle by bundle.
 _BULK_ENTRIES: Final = 500
@@ -42,6 +48,9 @@ _BULK_ENTRIES: Final = 500
 #: A session spends at most this share of its time on publishing snapshots: after a commit it waits
 #: until that is kept. A snapshot takes some 20 milliseconds, so readers are half a second behind.
 _PUBLISHING_SHARE: Final = 0.05
+
+#: Seconds after which to look again whether somebody else has published.
+_LEAST_REST: Final = 0.02
 
 
 #: How often whoever waits for another process's commit looks whether it can be read.
@@ -76,6 +85,8 @@ class GraphAccess:
         # Reentrant, because catching up for a reader is a session too.
         self._session_mutex, self._view_mutex = threading.RLock(), threading.RLock()
         self._depth = 0
+        # Held while a snapshot is made. Never taken by who has the commit mutex.
+        self._publishing = threading.RLock()
         #: Held while the journal or the graph is changed.
         self.commit_mutex = threading.RLock()
         self._live: GraphStore | None = None
@@ -153,48 +164,58 @@ class GraphAccess:
 
     def closed_subjects(self) -> ClosedSubjects:
         """The open graph for judging records by, with what is remembered of it."""
-        graph = self.live()
-        if self._closed is None or self._closed.graph is not graph:
-            self._closed = ClosedSubjects(graph)
-        return self._closed
+        return self._remembering(self.live())
 
-    def extend(self, quads: Sequence[Quad], bundle: NamedNode, entry: Entry) -> None:
-        """Adds an acknowledged bundle. If that fails, opens the graph again and catches up.
+    def judging(self) -> tuple[int, ClosedSubjects | None]:
+        """The same beside others who commit, and how many journal entries it holds at least.
+
+        None where the graph is not open. A failed write may close it at any time.
+        """
+        indexed, graph = self._indexed, self._live
+        return indexed, None if graph is None else self._remembering(graph)
+
+    def _remembering(self, graph: GraphStore) -> ClosedSubjects:
+        closed = self._closed
+        if closed is None or closed.graph is not graph:
+            self._closed = closed = ClosedSubjects(graph)
+        return closed
+
+    def extend(self, added: Sequence[tuple[Record, Entry]]) -> None:
+        """Adds acknowledged records at once. If that fails, opens the graph again and catches up.
 
         Raises:
-            StoreError: The bundle is in the journal, but cannot be shown yet.
+            StoreError: They are in the journal, but cannot be shown yet.
         """
         assert self._live is not None
         reached(FaultPoint.BEFORE_GRAPH)
         try:
-            new = self._unknown(quads, self._live)
-            self._live.extend(new + journal_quads(bundle, entry))
-            self._indexed = entry.sequence
+            self._live.extend(self._unknown(added, self._live))
+            self._indexed = added[-1][1].sequence
         except (OSError, StoreError):
-            self._try_again(entry)
+            self._try_again()
         reached(FaultPoint.AFTER_GRAPH)
 
-    def _unknown(self, quads: Sequence[Quad], graph: GraphReader) -> list[Quad]:
+    def _unknown(self, added: Sequence[tuple[Record, Entry]], graph: GraphReader) -> list[Quad]:
         """Leaves out the shared descriptions that the graph has: adding them changes nothing.
 
         Much of a step's record describes its machine, engine and recipe, the same each time.
         """
-        for name in {quad.graph_name for quad in quads} - self._described:
-            if isinstance(name, NamedNode) and is_ni_iri(name) and any(graph.quads(name)):
-                self._described.add(name)
-        return [quad for quad in quads if quad.graph_name not in self._described]
+        new: list[Quad] = []
+        for record, entry in added:
+            for name in record.descriptions - self._described:
+                if any(graph.quads(name)):
+                    self._described.add(name)
+            new += [quad for quad in record.statements if quad.graph_name not in self._described]
+            new += journal_quads(record.bundle, entry)
+        return new
 
-    def _try_again(self, entry: Entry) -> None:
+    def _try_again(self) -> None:
         # After a failed write Oxigraph's handle fails for ever, even when there is space again.
         self._drop_live()
         try:
             self.live()
-        except (OSError, StoreError) as error:
-            raise StoreError(
-                f"the record is safe as entry {entry.sequence} of the journal, "
-                f"but the graph cannot show it yet: {error}",
-                "free space if the disk is full; the next command adds it to the graph by itself",
-            ) from error
+        except OSError as error:
+            raise StoreError(str(error)) from error
 
     def rebuild(self, progress: Progress = SILENT) -> None:
         """Rebuilds the graph from the bundles and the journal, and replaces it in one step.
@@ -206,7 +227,7 @@ class GraphAccess:
             StoreLockedError: Somebody else kept writing.
             BlobError: A bundle is missing or damaged; the old graph stays.
         """
-        with self._session_mutex, self.commit_mutex:
+        with self._session_mutex, self._publishing, self.commit_mutex:
             outermost = not self._lock.held
             if outermost:
                 self._lock.hold(self._wait)
@@ -230,12 +251,16 @@ class GraphAccess:
             raise
 
     def _end(self) -> None:
-        try:
-            self._publish_rest()
-        finally:
-            self._drop_live()
-            self._journal.close()
-            self._lock.release()
+        with self._publishing:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            try:
+                self._publish_rest()
+            finally:
+                self._drop_live()
+                self._journal.close()
+                self._lock.release()
 
     def _drop_live(self) -> None:
         self._closed = None
@@ -274,12 +299,16 @@ class GraphAccess:
     # ---------------------------------------------------------------------- snapshots
 
     def publish(self) -> None:
-        """Lets readers see the graph as it is now. Only in a session."""
-        with self.commit_mutex:
-            graph = self.live()
+        """Lets readers see the graph as it is now. Only in a session.
+
+        Others may commit meanwhile: the copy then holds more than it says.
+        """
+        with self._publishing:
+            with self.commit_mutex:
+                graph, indexed = self.live(), self._indexed
             reached(FaultPoint.BEFORE_SNAPSHOT)
             begin = time.monotonic()
-            self._index.publish(graph, self._indexed)
+            self._index.publish(graph, indexed)
             self._published_at = time.monotonic()
             self._published_in = self._published_at - begin
             reached(FaultPoint.AFTER_SNAPSHOT)
@@ -288,32 +317,37 @@ class GraphAccess:
         """Publishes now, or a little later if the session would spend too much time on that."""
         due = self._published_at + self._published_in / _PUBLISHING_SHARE
         rest = due - time.monotonic()
-        if rest <= 0:
-            self._publish_if_possible()
-        elif self._timer is None:
-            self._timer = threading.Timer(rest, self._publish_late)
+        if rest > 0 or not self._publishing.acquire(blocking=False):
+            self._publish_later(max(rest, _LEAST_REST))
+            return
+        try:
+            self._publish_rest()
+        finally:
+            self._publishing.release()
+
+    def _publish_later(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(seconds, self._publish_late)
             self._timer.daemon = True
             self._timer.start()
 
     def _publish_late(self) -> None:
-        with self._session_mutex, self.commit_mutex:
-            self._publish_rest()
+        self._timer = None
+        self.publish_soon()
 
     def _publish_rest(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._live is not None and self._index.published() != self._indexed:
-            self._publish_if_possible()
+        """Publishes what is not published yet. Needs the publishing mutex.
 
-    def _publish_if_possible(self) -> None:
-        """Publishes, unless the disk is full.
-
-        What was committed is safe all the same. Readers see the older snapshot, and make a new one
-        when there is space again.
+        It is left undone where the disk is full, or a failed write has closed the graph. What was
+        committed is safe all the same. Readers see the older snapshot, and make a new one when
+        there is space again.
         """
+        if self._live is None or self._index.published() == self._indexed:
+            return
         try:
             self.publish()
+        except ClosedGraphError:
+            return
         except OSError as error:
             if not is_full(error):
                 raise

@@ -17,6 +17,7 @@ from typing import Protocol
 from pyoxigraph import Literal, NamedNode, Quad
 
 from pressmark.ontology.terms import PM
+from pressmark.registry import neighbourhood
 from pressmark.registry.graph import EmbeddedGraph, GraphReader, GraphStore
 from pressmark.registry.journal import Entry
 from pressmark.registry.neighbourhood import JOURNAL_GRAPH
@@ -40,7 +41,7 @@ def bundle_at(graph: GraphReader, sequence: int) -> NamedNode | None:
     return None
 
 
-def sequence_of(graph: GraphReader, bundle_digest: str) -> int | None:
+def sequence_of(graph: neighbourhood.GraphReader, bundle_digest: str) -> int | None:
     """The journal sequence under which the graph has a bundle's digest."""
     for found in graph.match(None, PM.bundleDigest, Literal(bundle_digest), JOURNAL_GRAPH):
         if isinstance(found.subject, NamedNode):

@@ -9,10 +9,11 @@ the text before it (sequence, bundle and previous digest, with the spaces betwee
 line's previous digest is 64 zeros. So every line vouches for all lines before it, and whoever keeps
 the *head* elsewhere can show any later change.
 
-An entry is acknowledged when its line is on the disk: appending ends with ``fdatasync``. A power
-cut may leave part of one line at the end (on some file systems: a line that ends in zero bytes). It
-was never acknowledged, so readers skip it and the next opening for writing cuts it off. Anything
-else that is wrong is damage.
+An entry is acknowledged when its line is on the disk: appending ends with ``fdatasync``. Several
+lines may be appended at once, but never into two pages of the file without a sync between them. So
+a power cut may leave a part of what was appended, and on some file systems, after that, lines that
+end in zero bytes, up to one page of them. They were never acknowledged, so readers skip them and
+the next opening for writing cuts them off. Anything else that is wrong is damage.
 
 Lines of equal length make opening a journal, finding an entry and appending independent of how
 many entries there are. The Merkle tree over the lines (`pressmark.registry.merkle`) is not stored:
@@ -25,8 +26,9 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from pressmark.registry import files, merkle
@@ -38,6 +40,8 @@ GENESIS = "0" * 64
 _LINE = re.compile(rb"(\d{12}) ([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9a-f]{64})\n")
 _LINE_LENGTH = 12 + 3 * 65 + 1
 _CHUNK_LINES = 4096
+# A file system writes a page as a whole, but two pages in any order.
+_PAGE = 4096
 # More zeros than one damaged byte can make.
 _UNWRITTEN = bytes(8)
 _REPAIR = (
@@ -136,8 +140,8 @@ class Journal:
         """
         with self._mutex:
             count = self._size() // _LINE_LENGTH
-            if count and count != len(self) and self._is_torn(count):
-                count -= 1
+            if count != len(self):
+                count -= self._torn(count)
             if count != len(self):
                 self._last = next(self.entries(count)) if count else None
             return count
@@ -151,28 +155,34 @@ class Journal:
         return self._last
 
     def append(self, bundle_digest: str) -> Entry:
-        """Adds an entry. When this returns it survives a power cut.
+        """Adds an entry; see `append_all`."""
+        (entry,) = self.append_all([bundle_digest])
+        return entry
 
-        If the write fails (a full disk), the file is cut back and the journal is as before.
+    def append_all(self, bundle_digests: Sequence[str]) -> list[Entry]:
+        """Adds entries, in their order. When this returns they survive a power cut.
+
+        If a write fails (a full disk), the file is cut back and the journal is as before.
 
         Args:
-            bundle_digest: SHA-256 of the bundle's canonical N-Quads, hexadecimal.
+            bundle_digests: SHA-256 of each bundle's canonical N-Quads, hexadecimal.
 
         Raises:
             OSError: The disk is full or fails; nothing was added.
         """
         with self._mutex:
-            descriptor = self._file()
-            if os.fstat(descriptor).st_size != len(self) * _LINE_LENGTH:
+            descriptor, end = self._file(), len(self) * _LINE_LENGTH
+            if os.fstat(descriptor).st_size != end:
                 self.repair()  # an earlier append was interrupted
-            entry = Entry.following(self._last, bundle_digest)
+            entries = _following(self._last, bundle_digests)
             try:
-                files.append(descriptor, self.path, entry.line)
+                for part in _by_page(end, b"".join(entry.line for entry in entries)):
+                    files.append(descriptor, self.path, part)
             except BaseException:
-                self._cut(len(self) * _LINE_LENGTH)
+                self._cut(end)
                 raise
-            self._last = entry
-            return entry
+            self._last = entries[-1]
+            return entries
 
     def repair(self) -> None:
         """Cuts off what is left of a line whose append was cut short. Needs the write lock."""
@@ -281,9 +291,12 @@ class Journal:
     def _damage(self, sequence: int, what: str) -> StoreDamagedError:
         return StoreDamagedError(f"line {sequence} of the journal {self.path} {what}", _REPAIR)
 
-    def _is_torn(self, sequence: int) -> bool:
-        """Whether a line of full length was only partly written: its end is still zeros."""
-        return any(line.endswith(_UNWRITTEN) for _, line in self._lines(sequence))
+    def _torn(self, count: int) -> int:
+        """How many lines at the end were only partly written: their ends are still zeros."""
+        most = _PAGE // _LINE_LENGTH + 1
+        ends = (line.endswith(_UNWRITTEN) for _, line in self._lines(max(count - most, 1)))
+        torn = len(list(takewhile(bool, reversed(list(ends)))))
+        return torn if torn <= most else 0
 
     def _size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
@@ -299,6 +312,22 @@ class Journal:
 
     def _cut(self, size: int) -> None:
         files.truncate(self._file(), self.path, size)
+
+
+def _following(last: Entry | None, bundle_digests: Iterable[str]) -> list[Entry]:
+    entries = []
+    for digest in bundle_digests:
+        last = Entry.following(last, digest)
+        entries.append(last)
+    return entries
+
+
+def _by_page(start: int, data: bytes) -> Iterator[bytes]:
+    """Cuts what is to be written from a place of the file on, so that no part is in two pages."""
+    while data:
+        room = _PAGE - start % _PAGE
+        yield data[:room]
+        start, data = start + room, data[room:]
 
 
 def _body(sequence: int, bundle_digest: str, previous: str) -> str:

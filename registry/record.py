@@ -30,7 +30,7 @@ from pyoxigraph import (
 
 from pressmark.ontology.terms import XSD
 from pressmark.registry.errors import InvalidInputError
-from pressmark.registry.ids import new_iri, sha256_file
+from pressmark.registry.ids import is_ni_iri, new_iri, sha256_file
 
 Value: TypeAlias = NamedNode | Literal | str | bool | int | float
 """What a statement may say: a term, or a Python value that becomes a literal."""
@@ -77,6 +77,17 @@ class Record:
             SyntaxError: The bytes are no N-Quads.
         """
         return tuple(parse(self.nquads, format=RdfFormat.N_QUADS))
+
+    @cached_property
+    def subjects(self) -> frozenset[object]:
+        """What the statements are about."""
+        return frozenset(quad.subject for quad in self.statements)
+
+    @cached_property
+    def descriptions(self) -> frozenset[NamedNode]:
+        """The names of the shared descriptions that come with it."""
+        names = {quad.graph_name for quad in self.statements}
+        return frozenset(name for name in names if isinstance(name, NamedNode) and is_ni_iri(name))
 
     def quads(self) -> Iterator[Quad]:
         """Give the statements."""

@@ -2,9 +2,10 @@
 
 Commit order. A record is validated; its files, then its bundle, are stored as blobs; one line is
 appended to the journal and synced: from then on the record is *acknowledged*, and survives a power
-cut. Last, the graph is extended. The graph is only an index: whatever happens before or while it is
-extended, it is brought up to date from the journal and the bundles when it is opened again
-(`pressmark.registry.access`).
+cut. Last, the graph is extended. Threads that commit at the same time share the sync and the
+extension (`pressmark.registry.group_commit`). The graph is only an index: whatever happens before
+or while it is extended, it is brought up to date from the journal and the bundles when it is opened
+again (`pressmark.registry.access`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from pressmark.registry.errors import (
 from pressmark.registry.faults import FaultPoint, reached
 from pressmark.registry.folders import local_path
 from pressmark.registry.graph import Answer, ClosedGraphError, GraphReader, Row, is_full
+from pressmark.registry.group_commit import GroupCommit
 from pressmark.registry.index import sequence_of
 from pressmark.registry.journal import Entry, Journal
 from pressmark.registry.locking import Holder
@@ -106,6 +108,7 @@ class Registry:
         self._access = GraphAccess(root, location, self.journal, self.read_bundle, wait)
         self._validator = validator
         self._committer = committer
+        self._group = GroupCommit(self._access, self.journal, self._judge, self._store)
 
     # ------------------------------------------------------------------ making and opening
 
@@ -233,17 +236,13 @@ class Registry:
             return self._commit_there(record, self._committer)
         with _full_disk_named(self.root), self.blobs.lease():
             before = self._access.settled_reader() if record.files else None
-            if before is not None and not self._known(record, before):
-                self._refuse(record, before, absent)
+            if before is not None and sequence_of(before, record.digest) is None:
+                if violations := self._judge(record, before, absent):
+                    raise RecordRefusedError(violations)
                 self._store_files(record)
-            with self.writing(), self._access.commit_mutex:
-                graph = self._access.live()
-                if receipt := self._known(record, graph):
-                    return receipt
-                self._refuse(record, self._access.closed_subjects(), absent)
-                if before is None:
-                    self._store_files(record)
-                return self._store(record)
+            with self.writing():
+                entry = self._group.commit(record, absent, has_files=before is not None)
+        return _receipt(entry)
 
     def violations(self, record: Record) -> tuple[Violation, ...]:
         """Judges a record as `commit` would, and stores nothing.
@@ -379,16 +378,6 @@ class Registry:
         )
         self.config.save(self.root)
 
-    def _known(self, record: Record, graph: GraphReader) -> Receipt | None:
-        sequence = sequence_of(graph, record.digest)
-        return _receipt(self.journal.entry(sequence)) if sequence else None
-
-    def _refuse(
-        self, record: Record, graph: neighbourhood.GraphReader, absent: Collection[str]
-    ) -> None:
-        if violations := self._judge(record, graph, absent):
-            raise RecordRefusedError(violations)
-
     def _judge(
         self, record: Record, graph: neighbourhood.GraphReader, absent: Collection[str] = ()
     ) -> tuple[Violation, ...]:
@@ -419,16 +408,12 @@ class Registry:
                     )
         reached(FaultPoint.AFTER_FILES)
 
-    def _store(self, record: Record) -> Receipt:
+    def _store(self, record: Record, has_files: bool) -> None:
+        if not has_files:
+            self._store_files(record)
         reached(FaultPoint.BEFORE_BUNDLE)
         self.blobs.put_bytes(record.nquads)
         reached(FaultPoint.AFTER_BUNDLE)
-        reached(FaultPoint.BEFORE_JOURNAL)
-        entry = self.journal.append(record.digest)
-        reached(FaultPoint.AFTER_JOURNAL)
-        self._access.extend(record.statements, record.bundle, entry)
-        self._access.publish_soon()
-        return _receipt(entry)
 
 
 def _receipt(entry: Entry) -> Receipt:

@@ -2,6 +2,7 @@
 
 - Incremental = full: a record is accepted exactly if the store with it in it passes a full audit.
 - The compiled engine and pySHACL find the same.
+- A record that changes nothing which a judgement has read does not change the judgement.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, Store, Triple
 
 from pressmark.ontology.terms import PM, PROV, XSD
+from pressmark.registry.group_commit import Reads
 from pressmark.registry.ids import format_time
+from pressmark.registry.neighbourhood import StoreReader
 from pressmark.registry.record import Record
 from pressmark.registry.validation import Validator, audit
 
@@ -162,6 +165,35 @@ def test_incremental_validation_is_full_validation(new_history, rebuild, data) -
         assert accepted == (not audit(after, "compiled"))
         if accepted:
             store = after
+
+
+@SLOW
+@given(data=st.data())
+def test_a_verdict_stands_if_nothing_that_it_read_was_changed(new_history, rebuild, data) -> None:
+    history, validator = start(new_history), Validator()
+    for _ in range(data.draw(st.integers(0, 8))):
+        extend(history, data.draw)
+    before = history.store()
+    other, record = extend(history, data.draw), extend(history, data.draw)
+    if data.draw(st.booleans()):
+        record = spoil(record, history, rebuild, data.draw)
+    reads, after = Reads(StoreReader(before)), Store()
+    found = validator.validate(record, reads)
+    after.extend([*before, *other.quads()])
+    assert reads.could_see(other) or found == validator.validate(record, after)
+
+
+def test_what_a_verdict_read_is_noted(new_history) -> None:
+    history = start(new_history)
+    first, second = (history.imported(history.runs[0]) for _ in range(2))
+    store = history.store()
+    history.retire(first)
+    retirement = history.records[-1]
+    for artifact, sees in (first, True), (second, False):
+        history.step(history.runs[0], "prune/wanda", artifact)
+        reads = Reads(StoreReader(store))
+        assert not Validator().validate(history.records[-1], reads)
+        assert reads.could_see(retirement) == sees
 
 
 @SLOW

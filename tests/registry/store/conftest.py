@@ -29,6 +29,11 @@ def records() -> ModuleType:
     return load("records")
 
 
+@pytest.fixture(scope="session")
+def together() -> ModuleType:
+    return load("together")
+
+
 @pytest.fixture
 def new_file(tmp_path: Path) -> Callable[..., Path]:
     folder = tmp_path / "files"
