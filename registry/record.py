@@ -79,6 +79,11 @@ class Record:
         return tuple(parse(self.nquads, format=RdfFormat.N_QUADS))
 
     @cached_property
+    def is_canonical(self) -> bool:
+        """Whether the bytes are what `canonical_nquads` gives for the statements."""
+        return is_canonical(self.nquads, self.statements)
+
+    @cached_property
     def subjects(self) -> frozenset[object]:
         """What the statements are about."""
         return frozenset(quad.subject for quad in self.statements)
@@ -212,13 +217,20 @@ def record_from_rdf(
             nodes, or does not hold exactly one bundle.
     """
     quads = _parse_foreign(data, rdf_format)
-    if blank := next((quad for quad in quads if _has_blank_node(quad)), None):
+    named = rdf_format == RdfFormat.N_QUADS and b"_:" not in data
+    if not named and (blank := next((quad for quad in quads if _has_blank_node(quad)), None)):
         raise InvalidInputError(
             f"the document has a blank node: {blank.subject} {blank.predicate} {blank.object}",
             "name every node with an IRI, such as <urn:uuid:...#usage-0>: "
             "the digest of a record is taken over its lines",
         )
-    return Record(_only_bundle(quads), canonical_nquads(quads), dict(files or {}))
+    bundle = _only_bundle(quads)
+    if rdf_format == RdfFormat.N_QUADS:
+        record = Record(bundle, data, dict(files or {}))
+        vars(record)["statements"] = tuple(quads)  # else they would be parsed again
+        if record.is_canonical:
+            return record
+    return Record(bundle, canonical_nquads(quads), dict(files or {}))
 
 
 def _parse_foreign(data: bytes, rdf_format: RdfFormat) -> list[Quad]:
@@ -238,10 +250,11 @@ def _has_blank_node(quad: Quad) -> bool:
 
 
 def _only_bundle(quads: Iterable[Quad]) -> NamedNode:
+    graphs = {quad.graph_name for quad in quads}
     minted = {
-        quad.graph_name
-        for quad in quads
-        if isinstance(quad.graph_name, NamedNode) and quad.graph_name.value.startswith("urn:uuid:")
+        name
+        for name in graphs
+        if isinstance(name, NamedNode) and name.value.startswith("urn:uuid:")
     }
     if len(minted) != 1:
         raise InvalidInputError(

@@ -19,7 +19,7 @@ from pressmark.registry.descriptions import description_digest
 from pressmark.registry.errors import Violation
 from pressmark.registry.ids import base_iri, is_ni_iri, ni_iri
 from pressmark.registry.neighbourhood import GraphReader, Statement, name_of
-from pressmark.registry.record import DATATYPES, Record, is_canonical
+from pressmark.registry.record import DATATYPES, Record
 from pressmark.registry.shacl_compiler import (
     linking_properties,
     targeted_classes,
@@ -97,20 +97,15 @@ def check_structure(
     yield from _check_subjects_are_new(bundle, graphs.get(bundle, []), graph)
 
 
-def check_bytes(record: Record, quads: list[Quad]) -> Iterator[Violation]:
-    """Check that a record's bytes are the canonical form of its statements, all in named graphs.
-
-    Args:
-        record: The record.
-        quads: Its statements.
-    """
-    if not is_canonical(record.nquads, quads):
+def check_bytes(record: Record) -> Iterator[Violation]:
+    """Check that a record's bytes are the canonical form of its statements, all in named graphs."""
+    if not record.is_canonical:
         yield _violation(
             record.bundle,
             "isCanonical",
             "The record's bytes are not canonical: make them with canonical_nquads.",
         )
-    yield from check_graph_names(quads)
+    yield from check_graph_names(record.statements)
 
 
 def check_graph_names(quads: Iterable[Quad]) -> Iterator[Violation]:

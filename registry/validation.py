@@ -107,7 +107,7 @@ class Validator:
         graphs = by_graph(quads)
         version = self._version or _declared_version(record.bundle, graphs)
         fresh = self._unseen(graphs, version)
-        structural = list(check_bytes(record, quads))
+        structural = list(check_bytes(record))
         structural += check_structure(record.bundle, fresh, graph, version)
         if structural:
             return structural
