@@ -25,6 +25,7 @@ from pressmark.api.service import (
     registration,
     reports,
     runs,
+    webhooks,
 )
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.database import FILE_NAME, Database
@@ -41,6 +42,8 @@ from pressmark.api.service.tokens import Scope, Tokens
 from pressmark.api.service.uploads import Uploads
 from pressmark.api.sparql import endpoint
 from pressmark.api.sparql.pool import QueryPool
+from pressmark.api.webhooks.dispatcher import Dispatcher
+from pressmark.api.webhooks.outbox import Outbox
 from pressmark.registry.registry import Registry
 
 #: What needs at least the scope read; single routes ask for more.
@@ -55,6 +58,7 @@ _READABLE: Final = (
     refusals,
     reports,
     runs,
+    webhooks,
     endpoint,
 )
 
@@ -70,16 +74,22 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     registry = Registry.open(folder)
     pool = QueryPool(registry.root / "snapshots", chosen.queries)
     uploads = Uploads(registry.root / "uploads", chosen.uploads.longest_file)
-    fetches = Fetches(uploads, Outbound(chosen.outbound), chosen.fetches)
     queue, checker = JobQueue(registry.root), Checker(registry.root)
+    outbound = Outbound(chosen.outbound)
+    fetches = Fetches(uploads, outbound, chosen.fetches)
+    database = Database(registry.root / FILE_NAME)
+    outbox = Outbox(database)
+    webhooks_sent = Dispatcher(registry, outbox, outbound, chosen.webhooks)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         fetches.resume()
+        webhooks_sent.start()
         yield
         checker.close()
         queue.close()
         fetches.close()
+        webhooks_sent.close()
         pool.close()
         registry.close()
 
@@ -96,7 +106,8 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.representations = Representations()
     app.state.uploads = uploads
     app.state.fetches = fetches
-    database = Database(registry.root / FILE_NAME)
+    app.state.outbound = outbound
+    app.state.outbox = outbox
     app.state.attempts = Attempts(database)
     app.state.profiles = Profiles(database)
     app.state.refusals = Refusals(database)

@@ -83,6 +83,31 @@ CREATE TABLE IF NOT EXISTS job_event (
     data TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS job_event_of ON job_event (job, id);
+CREATE TABLE IF NOT EXISTS webhook (
+    id TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    events TEXT NOT NULL,               -- types of events, as a JSON array
+    secret BLOB NOT NULL,               -- as it is: a digest could not sign
+    agent TEXT NOT NULL,
+    created TEXT NOT NULL,
+    sequence INTEGER NOT NULL,          -- the last journal entry that was looked at
+    disabled TEXT,
+    reason TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS delivery (
+    webhook TEXT NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
+    event TEXT NOT NULL,
+    type TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'pending',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL,                  -- seconds since 1970
+    status INTEGER,
+    problem TEXT,
+    PRIMARY KEY (webhook, event)
+) STRICT;
+CREATE INDEX IF NOT EXISTS delivery_due ON delivery (state, due);
 """
 
 

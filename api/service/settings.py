@@ -24,6 +24,7 @@ from pydantic import (
 from pressmark.api.outbound.guard import Policy
 from pressmark.api.service.fetching import FetchLimits
 from pressmark.api.sparql.pool import Limits
+from pressmark.api.webhooks.dispatcher import WebhookLimits
 from pressmark.registry.errors import InvalidInputError
 
 #: Names the file where no option does.
@@ -178,6 +179,7 @@ class Settings(Section):
         outbound: Which addresses the service itself may call.
         fetches: What it may fetch from there.
         jobs: How recipes are run.
+        webhooks: How others are told of what was recorded.
     """
 
     host: str = "127.0.0.1"
@@ -191,6 +193,7 @@ class Settings(Section):
     outbound: Policy = Policy()
     fetches: FetchLimits = FetchLimits()
     jobs: JobSettings = JobSettings()
+    webhooks: WebhookLimits = WebhookLimits()
 
     def changed(self, **values: object) -> Self:
         """These settings with other values, checked like those of a file; None changes nothing.

@@ -153,6 +153,39 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
         (6, "int8", "evaluation of int8", "text", "base", "perplexity", 12.5),
         (6, "int8", "evaluation of int8", "text", "base", "speed", 100),
     ]),
+    ("events", {}, "sequence type artifact run alias tag report", [
+        (1, "run.started", NONE, "run", NONE, NONE, NONE),
+        (2, "artifact.registered", "base", "run", NONE, NONE, NONE),
+        (3, "artifact.registered", "pruned", "run", NONE, NONE, NONE),
+        (4, "artifact.registered", "int8", "run", NONE, NONE, NONE),
+        (5, NONE, NONE, "run", NONE, NONE, NONE),
+        (6, NONE, NONE, "run", NONE, NONE, NONE),
+        (7, "run.finished", NONE, "run", NONE, NONE, NONE),
+        (8, "check.held", "base", NONE, NONE, NONE, NONE),
+        (9, "check.held", "pruned", NONE, NONE, NONE, NONE),
+        (10, "check.held", "int8", NONE, NONE, NONE, NONE),
+        (11, "check.held", "int8", NONE, NONE, NONE, NONE),
+        (12, "alias.moved", "base", NONE, "prod", NONE, NONE),
+        (13, "alias.moved", "int8", NONE, "prod", NONE, NONE),
+        (14, "alias.moved", "pruned", NONE, "staging", NONE, NONE),
+        (15, "artifact.tagged", "int8", NONE, NONE, "edge", NONE),
+        (16, "artifact.tagged", "pruned", NONE, NONE, "edge", NONE),
+        (17, "artifact.untagged", "pruned", NONE, NONE, "edge", NONE),
+        (18, "run.started", NONE, "open_run", NONE, NONE, NONE),
+        (19, "artifact.registered", "int4", "open_run", NONE, NONE, NONE),
+        (20, NONE, NONE, "open_run", NONE, NONE, NONE),
+        (21, "check.held", "int4", NONE, NONE, NONE, NONE),
+        (22, "check.refuted", "int4", NONE, NONE, NONE, NONE),
+        (23, "artifact.retired", "int4", NONE, NONE, NONE, NONE),
+        (24, "artifact.registered", "elsewhere", NONE, NONE, NONE, NONE),
+        (25, "check.inconclusive", "elsewhere", NONE, NONE, NONE, NONE),
+        (26, "check.inconclusive", "elsewhere", NONE, NONE, NONE, NONE),
+        (27, "report.registered", "int8", NONE, NONE, NONE, "report on int8"),
+    ]),
+    ("events", {"sequence": [Literal(7), Literal(12)]}, "sequence type record", [
+        (7, "run.finished", "record 7"),
+        (12, "alias.moved", "record 12"),
+    ]),
     ("evidence", {"artifact": "int4"}, "sequence about activityKind verdict claim detail", [
         (21, "int4#derivation-0", "Check", "holds", CLAIM, "1000 of 1000 zeros"),
         (22, "int4#derivation-0", "Check", "refuted", CLAIM, "1000 of 1000 zeros"),
@@ -406,8 +439,11 @@ def test_a_run_that_is_continued_was_interrupted(
     first = history.run()
     second = history.run(continues=first)
     history.close(second, PM.failed)
-    rows = reading(history).rows("run_status")
+    reader = reading(history)
+    rows = reader.rows("run_status")
     assert [(row["run"], row["status"].value) for row in rows] == [
         (first, "interrupted"), (second, "failed"),
     ]  # fmt: skip
     assert [row.get("continues") for row in rows] == [None, first]
+    told = [(row["type"].value, row["run"]) for row in reader.rows("events")]
+    assert told == [("run.started", first), ("run.started", second), ("run.failed", second)]
