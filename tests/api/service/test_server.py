@@ -1,5 +1,7 @@
 """The real server process holds the graph; its death loses nothing that was acknowledged."""
 
+import itertools
+import json
 import shutil
 import signal
 import socket
@@ -9,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx2
@@ -17,6 +20,8 @@ import pytest
 from pressmark.registry.errors import StoreLockedError
 from pressmark.registry.lifecycle import aliases
 from pressmark.registry.registry import Registry
+
+from .loopback import Serve, send, until
 
 COMMAND = [str(Path(sys.executable).with_name("pressmark"))]
 
@@ -39,12 +44,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx2.Client]]:
+def serving(
+    folder: Path, *options: str, scope: str = "write"
+) -> Iterator[tuple[subprocess.Popen[bytes], httpx2.Client]]:
     """The server and a client that may write."""
-    token = pressmark(folder, "token", "create", "--for", "Ada", "--scope", "write")
+    token = pressmark(folder, "token", "create", "--for", "Ada", "--scope", scope)
     port = free_port()
     process = subprocess.Popen(
-        [*COMMAND, "-R", str(folder), "serve", "--port", str(port)], stderr=subprocess.PIPE
+        [*COMMAND, "-R", str(folder), "serve", "--port", str(port), *options],
+        stderr=subprocess.PIPE,
     )
     headers = {"Authorization": f"Bearer {token}"}
     with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
@@ -92,6 +100,52 @@ def test_what_was_acknowledged_survives_the_server_s_death(folder: Path) -> None
     with serving(folder) as (_, client):
         again = client.get("/v1/aliases").json()["aliases"]
         assert set(acknowledged) <= {each["alias"] for each in again}
+
+
+CONFIG = """
+[outbound]
+http = true
+allowed = ["127.0.0.1"]
+[webhooks]
+attempts = 100
+pause = 0.05
+longest_pause = 0.2
+interval = 0.01
+"""
+
+
+def test_webhooks_are_told_all_that_was_acknowledged_whenever_the_server_dies(
+    folder: Path, tmp_path: Path, serve: Serve
+) -> None:
+    told: list[tuple[str, str]] = []
+    failing = itertools.cycle([500, 204, 204])
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        if (status := next(failing)) == 204:
+            told.append((body["data"]["alias"], handler.headers["webhook-id"]))
+        send(handler, b"", status)
+
+    config = tmp_path / "service.toml"
+    config.write_text(CONFIG)
+    acknowledged: list[str] = []
+    for life in range(3):
+        with serving(folder, "--config", str(config), scope="admin") as (process, client):
+            if not life:
+                made = {"url": serve(answer), "events": ["alias.moved"]}
+                assert client.post("/v1/webhooks", json=made).status_code == 201
+            threading.Timer(0.7, process.kill).start()
+            for alias in (f"life-{life}-{number}" for number in range(10_000)):
+                try:
+                    answered = client.put(f"/v1/aliases/{alias}", json={"artifact": "int8"})
+                except httpx2.TransportError:
+                    break
+                assert answered.status_code == 200
+                acknowledged.append(alias)
+    assert len({alias.split("-")[1] for alias in acknowledged}) == 3
+    with serving(folder, "--config", str(config)):
+        until(lambda: set(acknowledged) <= {alias for alias, _ in told}, 60)
+    assert len(set(told)) == len({alias for alias, _ in told}) == len({each for _, each in told})
 
 
 def test_tokens_are_made_listed_and_revoked(folder: Path) -> None:
