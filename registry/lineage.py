@@ -266,10 +266,11 @@ class _Walk:
 
 
 def _edges(reader: Reader, query: str, artifact: NamedNode) -> list[Edge]:
-    return [_edge(row) for row in reader.rows(query, artifact=artifact)]
+    return [edge_of(row) for row in reader.rows(query, artifact=artifact)]
 
 
-def _edge(row: Row) -> Edge:
+def edge_of(row: Row) -> Edge:
+    """The edge that a row of assurance.rq, descendant_edges.rq or edges_of.rq tells of."""
     return Edge(
         child=node(row, "child"),
         parent=optional_node(row, "parent"),
@@ -286,7 +287,7 @@ def _edge(row: Row) -> Edge:
 def _back(reader: Reader, artifact: NamedNode, depth: int | None) -> _Walk:
     edges = _edges(reader, "assurance", artifact)
     steps = [(edge.child, edge.parent) for edge in edges if edge.parent is not None]
-    depths = _distances(artifact, steps, depth)
+    depths = distances(artifact, steps, depth)
     kept = (e for e in edges if e.child in depths and (e.parent is None or e.parent in depths))
     return _Walk(depths, tuple(kept))
 
@@ -294,15 +295,21 @@ def _back(reader: Reader, artifact: NamedNode, depth: int | None) -> _Walk:
 def _forth(reader: Reader, artifact: NamedNode, depth: int | None) -> _Walk:
     edges = _edges(reader, "descendant_edges", artifact)
     steps = [(edge.parent, edge.child) for edge in edges if edge.parent is not None]
-    depths = _distances(artifact, steps, depth)
+    depths = distances(artifact, steps, depth)
     kept = (e for e in reversed(edges) if e.child in depths and e.parent in depths)
     return _Walk({iri: -distance for iri, distance in depths.items()}, tuple(kept))
 
 
-def _distances(
+def distances(
     root: NamedNode, steps: Iterable[tuple[NamedNode, NamedNode]], limit: int | None
 ) -> dict[NamedNode, int]:
-    """The number of edges on the shortest path from the root, up to a limit."""
+    """The number of edges on the shortest path from a root.
+
+    Args:
+        root: Where to begin.
+        steps: From where to where an edge leads.
+        limit: How many edges to follow; None for all.
+    """
     following: dict[NamedNode, list[NamedNode]] = {}
     for here, there in steps:
         following.setdefault(here, []).append(there)

@@ -1,11 +1,10 @@
 """``/v1/artifacts``: what there is, where it comes from, and its bytes."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pyoxigraph import NamedNode
 
 from pressmark.api.plain import setting
@@ -19,14 +18,21 @@ from pressmark.registry.diff import Difference, diff
 from pressmark.registry.documents import document_about
 from pressmark.registry.errors import NotFoundError
 from pressmark.registry.facts import ArtifactSummary, artifact_files
-from pressmark.registry.lineage import Lineage, ancestors, descendants, lineage_graph
-from pressmark.registry.search import find, resolve
+from pressmark.registry.lineage import Evidence, Origin
+from pressmark.registry.lineage_page import (
+    Direction,
+    LineageFilter,
+    LineagePage,
+    lineage_page,
+)
+from pressmark.registry.search import artifact_kind, find, resolve
 from pressmark.registry.verification import Verification
 from pressmark.registry.verify import verify
 from pressmark.registry.views import ArtifactView, view
 
 routes = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
-_MANY = 500
+_MANY: Final = 500
+_LONGEST_LINEAGE: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -56,19 +62,27 @@ class Filters(BaseModel):
     after: str | None = Field(default=None, description="`next` of the page before.")
 
 
-class Direction(StrEnum):
-    """Which way to follow the history."""
-
-    ANCESTORS = "ancestors"
-    DESCENDANTS = "descendants"
-    BOTH = "both"
-
-
-_WALKS = {
-    Direction.ANCESTORS: ancestors,
-    Direction.DESCENDANTS: descendants,
-    Direction.BOTH: lineage_graph,
-}
+def _only(
+    kind: Annotated[str | None, Query(examples=["QuantizedModel"])] = None,
+    step: Annotated[
+        str | None, Query(description="A step's name or class.", examples=["prune/wanda"])
+    ] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Made then or later.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Made before.")] = None,
+    origin: Annotated[Literal["declared", "executed"] | None, Query()] = None,
+    evidence: Annotated[Literal["refuted", "none", "checked", "reproduced"] | None, Query()] = None,
+) -> LineageFilter | None:
+    """What is listed of a lineage; every edge is followed all the same."""
+    if not any((kind, step, since, until, origin, evidence)):
+        return None
+    return LineageFilter(
+        artifact_kind(kind) if kind else None,
+        step,
+        since,
+        until,
+        Origin[origin.upper()] if origin else None,
+        Evidence[evidence.upper()] if evidence else None,
+    )
 
 
 @routes.get("", summary="List and search", responses=answers(schema(ArtifactPage), 404, 422))
@@ -116,26 +130,35 @@ def artifact_facts(
 @routes.get(
     "/{artifact}/lineage",
     summary="Where it comes from, what became of it",
-    responses=represented(schema(Lineage), 404, 409, 422),
+    responses=represented(schema(LineagePage), 404, 409, 422),
 )
 def artifact_lineage(
+    request: Request,
     registry: Store,
     artifact: Artifact,
     answer: Answer,
+    only: Annotated[LineageFilter | None, Depends(_only)],
     direction: Direction = Direction.ANCESTORS,
     depth: Annotated[int | None, Query(ge=1, description="Edges to follow.")] = None,
+    limit: Annotated[int, Query(ge=1, le=_LONGEST_LINEAGE)] = 100,
+    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
 ) -> Response:
-    """The history around an artifact: artifacts, edges, and how sure each edge is.
+    """The history around an artifact, outward from it: artifacts, edges, how sure each edge is.
 
-    As RDF: the records of the artifacts that are listed.
+    Filters choose what is listed, not what is walked: what lies behind an artifact that is left out
+    is found all the same. Each edge comes with the artifact that it made. As RDF: the records of
+    the artifacts that are listed.
     """
-    found = _WALKS[direction](registry, artifact, depth)
+    page = lineage_page(
+        registry, artifact, direction, depth=depth, only=only, limit=limit, after=iri_of(after)
+    )
     return answer(
         Resource(
             Kind.LINEAGE,
-            lambda: found,
-            lambda: document_about(registry, (one.iri for one in found.nodes)),
+            lambda: page,
+            lambda: document_about(registry, (one.iri for one in page.nodes)),
             artifact,
+            () if page.next is None else (_next(request, page.next),),
         )
     )
 

@@ -17,12 +17,13 @@ from pyoxigraph import Literal, NamedNode
 from table import Row, milliseconds, percentile, print_rows
 
 from pressmark.registry import lineage, search
+from pressmark.registry.lineage_page import Direction, lineage_page
 from pressmark.registry.registry import Registry
 
 TITLE = "Questions to a registry"
 SIZE, QUICK_SIZE = 100_000, 2_000
 REPEATED = 30
-AIM_ANCESTORS, AIM_DESCENDANTS = 0.001, 0.050
+AIM_ANCESTORS, AIM_DESCENDANTS, AIM_PAGE = 0.001, 0.050, 0.100
 
 
 def rows(quick: bool = False) -> Iterator[Row]:
@@ -53,6 +54,11 @@ def questions(reader: Registry) -> Iterator[tuple[str, Callable[[], Any], float 
     yield "the same as a graph", lambda: lineage.ancestors(reader, next(leaves)).nodes, None
     yield "descendants", lambda: reader.rows("descendants", artifact=base), AIM_DESCENDANTS
     yield "the same as a graph", lambda: lineage.descendants(reader, base).nodes, None
+    yield (
+        "a page of 100 of them over a walk of all",
+        lambda: lineage_page(reader, base, Direction.DESCENDANTS).nodes,
+        AIM_PAGE,
+    )
     yield "impact, with status and aliases", lambda: reader.rows("impact", thing=base), None
     yield "recipe and parameters", of_leaf("recipe"), None
     yield "records that tell of one artifact", of_leaf("records_about", "resource"), None

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from pressmark.api.plain import plain
 from pressmark.api.schemas import schema
 from pressmark.api.service.artifacts import ArtifactPage
-from pressmark.registry.lineage import Lineage, ancestors
+from pressmark.registry.lineage_page import LineagePage, lineage_page
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
 from pressmark.registry.views import ArtifactView, view
@@ -51,11 +51,42 @@ def test_one_artifact_is_what_the_registry_knows(client: TestClient, chain: Path
 
 def test_lineage_is_what_the_registry_knows(client: TestClient, chain: Path) -> None:
     answer = client.get("/v1/artifacts/int8/lineage")
-    schema(Lineage).model_validate(answer.json())
+    schema(LineagePage).model_validate(answer.json())
     with Registry.open(chain) as registry:
-        assert answer.json() == plain(ancestors(registry, resolve(registry, "int8")))
+        assert answer.json() == plain(lineage_page(registry, resolve(registry, "int8")))
     both = client.get("/v1/artifacts/pruned/lineage?direction=both&depth=1").json()
     assert {node["artifact"]["name"] for node in both["nodes"]} == {"base", "pruned", "int8"}
+
+
+def test_a_lineage_comes_in_pages(client: TestClient) -> None:
+    whole = client.get("/v1/artifacts/base/lineage?direction=descendants").json()
+    nodes, edges = [], []
+    address = "/v1/artifacts/base/lineage?direction=descendants&limit=1&format=json"
+    while address:
+        answer = client.get(address)
+        nodes += answer.json()["nodes"]
+        edges += answer.json()["edges"]
+        address = answer.links.get("next", {}).get("url", "")
+    assert (nodes, edges) == (whole["nodes"], whole["edges"])
+    assert [one["depth"] for one in nodes] == [0, -1, -2]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("kind=BaseModel", ["base"]),
+        ("step=prune/magnitude", ["pruned"]),
+        ("step=Quantize", ["int8"]),
+        ("evidence=checked", ["int8", "pruned", "base"]),
+        ("evidence=refuted", []),
+        ("origin=declared", []),
+        ("since=2020-01-01T00:00:00Z&until=2021-01-01T00:00:00%2B01:00", []),
+        ("since=2020-01-01T00:00:00Z", ["int8", "pruned", "base"]),
+    ],
+)
+def test_a_lineage_is_filtered(client: TestClient, query: str, names: list[str]) -> None:
+    found = client.get(f"/v1/artifacts/int8/lineage?{query}").json()["nodes"]
+    assert [one["artifact"]["name"] for one in found] == names
 
 
 def test_what_did_not_change_is_not_sent_again(client: TestClient) -> None:
@@ -102,6 +133,10 @@ def test_a_range_outside_is_refused_and_a_stale_one_gives_the_whole(client: Test
         ("/v1/artifacts?after=no%20iri", 400),
         ("/v1/artifacts?parameter=x", 400),
         ("/v1/artifacts/base/lineage?direction=sideways", 422),
+        ("/v1/artifacts/base/lineage?since=2020-01-01T00:00:00", 422),
+        ("/v1/artifacts/base/lineage?kind=Nonsense", 400),
+        ("/v1/artifacts/base/lineage?after=urn:uuid:0", 404),
+        ("/v1/artifacts/base/lineage?depth=0", 422),
     ],
 )
 def test_a_wrong_request_is_a_problem(client: TestClient, path: str, status: int) -> None:

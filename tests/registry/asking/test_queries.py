@@ -43,6 +43,12 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("aliases", {}, "alias artifact sequence", [("prod", "int8", 13), ("staging", "pruned", 14)]),
     ("aliases", {"artifact": ["base", "pruned"]}, "alias artifact", [("staging", "pruned")]),
     ("aliases", {"alias": Literal("none")}, "alias", []),
+    ("ancestor_pairs", {"artifact": "int8"}, "child parent sequence", [
+        ("pruned", "base", 2), ("int8", "pruned", 3),
+    ]),
+    ("ancestor_pairs", {"artifact": "elsewhere"}, "child sequence", [
+        ("elsewhere", NONE), ("pruned", 2), ("elsewhere", 3),
+    ]),
     ("ancestors", {"artifact": "int8"}, "sequence child activity activityKind stepName parent", [
         (4, "int8", "making int8", "Quantize", "quantize/rtn", "pruned"),
         (3, "pruned", "making pruned", "Prune", "prune/wanda", "base"),
@@ -189,6 +195,19 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
     ("evidence", {"artifact": "int4"}, "sequence about activityKind verdict claim detail", [
         (21, "int4#derivation-0", "Check", "holds", CLAIM, "1000 of 1000 zeros"),
         (22, "int4#derivation-0", "Check", "refuted", CLAIM, "1000 of 1000 zeros"),
+    ]),
+    ("descendant_pairs", {"artifact": "base"}, "child parent sequence", [
+        ("pruned", "base", 3), ("int8", "pruned", 4), ("int4", "pruned", 19),
+        ("elsewhere", "pruned", 24),
+    ]),
+    ("edges_of", {"child": ["int8", "int4", "base"]}, "sequence child parent origin evidence", [
+        (19, "int4", "pruned", "executed", "refuted"),
+        (4, "int8", "pruned", "executed", "reproduced"),
+        (2, "base", NONE, "executed", "checked"),
+    ]),
+    ("edges_of", {"child": "elsewhere"}, "child about stepName origin evidence", [
+        ("elsewhere", "elsewhere#derivation-0", NONE, "declared", "none"),
+        ("elsewhere", "elsewhere#derivation-1", NONE, "declared", "none"),
     ]),
     ("evidence", {"artifact": "elsewhere"}, "sequence about activityKind verdict", [
         (25, "elsewhere#derivation-0", "Check", "inconclusive"),
