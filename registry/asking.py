@@ -16,12 +16,12 @@ def question(name: str) -> Question:
     """A packaged question.
 
     Raises:
-        InvalidInputError: There is none of that name; the hint names one that is spelt alike.
+        NotFoundError: There is none of that name; the hint names one that is spelt alike.
     """
     known = [each.name for each in questions.questions()]
     if name in known:
         return questions.question(name)
-    raise InvalidInputError(
+    raise NotFoundError(
         f"there is no question '{name}'",
         search.alike(name, known) or "pressmark query lists the questions",
     )

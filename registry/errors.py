@@ -6,7 +6,8 @@
     ├── NotFoundError           nothing is known under this name
     ├── AmbiguousNameError      a name fits several things
     ├── InvalidInputError       an argument, a file or an RDF document is malformed
-    │   └── FileRefusedError    a file that must not be taken in, such as a link out of its folder
+    │   ├── FileRefusedError    a file that must not be taken in, such as a link out of its folder
+    │   └── ConflictError       it does not go with what is here, such as retiring what is retired
     ├── RecordRefusedError      a record breaks the shapes; nothing was stored
     ├── StoreError
     │   ├── StoreLockedError    nothing can be written now: another process is writing
@@ -91,6 +92,10 @@ class InvalidInputError(PressmarkError):
     """An argument, a file or an RDF document is malformed."""
 
     advice = "correct what was given; pressmark COMMAND --help says what is taken"
+
+
+class ConflictError(InvalidInputError):
+    """What is asked does not go with what is here now."""
 
 
 class FileRefusedError(InvalidInputError):

@@ -17,7 +17,7 @@ from pyoxigraph import Literal, NamedNode
 from pressmark.ontology.terms import PM
 from pressmark.registry import activities
 from pressmark.registry.descriptions import FileEntry
-from pressmark.registry.errors import InvalidInputError, NotFoundError
+from pressmark.registry.errors import ConflictError, InvalidInputError, NotFoundError
 from pressmark.registry.facts import short_id, summaries
 from pressmark.registry.folders import list_files
 from pressmark.registry.ids import new_iri, utc_now
@@ -31,7 +31,9 @@ from pressmark.registry.occurrences import (
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import alike, path_on_disk, resolve
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+#: What an alias or a tag looks like; it is nothing that could be part of a UUID or digest.
+NAME_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}"
+_NAME: Final = re.compile(NAME_PATTERN)
 _LOOKS_LIKE_UUID_OR_DIGEST: Final = re.compile(r"[0-9a-f-]{4,}", re.I)
 _IDENTIFIES: Final = re.compile(r"(urn|ni|sha256):.*|[0-9a-f-]{4,}", re.I | re.S)
 
@@ -164,8 +166,8 @@ def set_alias(
     """Lets an alias such as "prod" mean an artifact from now on.
 
     Raises:
-        InvalidInputError: The alias could be taken for a UUID or a digest, or has odd characters;
-            or the artifact is retired.
+        InvalidInputError: The alias could be taken for a UUID or a digest, or has odd characters.
+        ConflictError: The artifact is retired.
         NotFoundError: There is no such artifact.
     """
     _refuse_bad_name(alias, "an alias")
@@ -256,7 +258,8 @@ def retire(
         force: Withdraw it even if an alias means it.
 
     Raises:
-        InvalidInputError: It is retired already, no reason is given, or an alias means it.
+        ConflictError: It is retired already, or an alias means it.
+        InvalidInputError: No reason is given.
         NotFoundError: There is no such artifact.
     """
     if not reason.strip():
@@ -266,7 +269,7 @@ def retire(
         refuse_retired(registry, artifact, "it cannot be retired again")
         meant = [row["alias"].value for row in registry.rows("aliases", artifact=artifact)]
         if meant and not force:
-            raise InvalidInputError(
+            raise ConflictError(
                 f"{artifact.value} is what {', '.join(meant)} means",
                 "move the alias first, or retire it with --force",
             )
@@ -291,11 +294,11 @@ def refuse_retired(registry: Registry, artifact: NamedNode, so: str) -> None:
         so: What therefore cannot be, such as "it cannot be evaluated".
 
     Raises:
-        InvalidInputError: It is retired.
+        ConflictError: It is retired.
     """
     if registry.rows("retirements", artifact=artifact):
         name = summaries(registry, [artifact])[artifact].name
-        raise InvalidInputError(
+        raise ConflictError(
             f"{name} {short_id(artifact)} is retired, so {so}",
             "choose a live artifact: pressmark ls",
         )

@@ -35,7 +35,7 @@ def test_a_retirement_needs_a_reason_and_stays(writer: TestClient) -> None:
     assert writer.post(address, json={"reason": ""}).status_code == 422
     assert writer.post(address, json={"reason": "test", "extra": 1}).status_code == 422
     assert writer.post(address, json={"reason": "a better one is there"}).json()["retired"]
-    assert writer.post(address, json={"reason": "again"}).status_code == 400
+    assert writer.post(address, json={"reason": "again"}).status_code == 409
 
 
 WRITES = [

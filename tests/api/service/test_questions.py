@@ -35,7 +35,7 @@ def bindings(answer: Response) -> list[dict[str, dict[str, str]]]:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("nonsense", 400),
+        ("nonsense", 404),
         ("ancestors?colour=red", 400),
         ("ancestors?artifact=unknown-name", 404),
         ("ancestors?artifact=/etc/passwd", 404),

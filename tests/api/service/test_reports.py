@@ -110,7 +110,7 @@ def test_what_is_retired_can_be_reported_on_but_not_for_keeps(writer: TestClient
     writer.post("/v1/artifacts/int8/retirement", json={"reason": "a better one is there"})
     assert "a better one is there" in writer.get(REPORT).text
     refused = writer.post("/v1/artifacts/int8/reports", json={})
-    assert refused.status_code == 400
+    assert refused.status_code == 409
     assert "retired" in refused.json()["detail"]
 
 

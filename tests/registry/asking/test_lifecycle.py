@@ -8,7 +8,12 @@ import pytest
 from pyoxigraph import NamedNode, RdfFormat, Store
 
 from pressmark.ontology.terms import PM
-from pressmark.registry.errors import AmbiguousNameError, InvalidInputError, NotFoundError
+from pressmark.registry.errors import (
+    AmbiguousNameError,
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+)
 from pressmark.registry.facts import summaries
 from pressmark.registry.folders import list_files
 from pressmark.registry.ids import new_iri
@@ -262,7 +267,7 @@ def test_an_alias_and_a_retirement_at_once_do_not_both_happen(
                 pool.submit(retire, handles[1], artifact, "wrong", made),
             ]
         refusals = [error for one in asked if (error := one.exception())]
-        assert [type(error) for error in refusals] == [InvalidInputError]
+        assert [type(error) for error in refusals] == [ConflictError]
         for handle in handles:
             handle.close()
 
