@@ -37,10 +37,10 @@ class JobQueue:
 
         self._work = self._huey.task()(perform)
 
-    def put(self, identifiers: Iterable[str]) -> None:
-        """Adds jobs at the end."""
+    def put(self, identifiers: Iterable[str], *, first: bool = False) -> None:
+        """Adds jobs, before all others or at the end."""
         for identifier in identifiers:
-            self._work(identifier)
+            self._huey.enqueue(self._work.s(identifier, priority=int(first)))
 
     def work_once(self) -> bool:
         """Takes the first job, if there is one, and does it in this thread."""
@@ -49,9 +49,9 @@ class JobQueue:
             self._huey.execute(task)
         return task is not None
 
-    def is_empty(self) -> bool:
-        """Whether no job is waiting."""
-        return bool(self._huey.pending_count() == 0)
+    def waiting(self) -> set[str]:
+        """The jobs that no worker has taken."""
+        return {task.args[0] for task in self._huey.pending()}
 
     def close(self) -> None:
         """Closes this thread's connection."""

@@ -92,10 +92,11 @@ class Jobs:
         """The IRIs of all runs that were begun for jobs."""
         return {row["run"] for row in self._database.rows("SELECT run FROM job_run")}
 
-    def unfinished(self) -> list[str]:
-        """The identifiers of all jobs that are queued or running, the oldest first."""
-        query = "SELECT id FROM job WHERE state IN (?, ?) ORDER BY posted, id"
-        return [row["id"] for row in self._database.rows(query, State.QUEUED, State.RUNNING)]
+    def unfinished(self) -> dict[str, State]:
+        """All jobs that are queued or running, the oldest first."""
+        query = "SELECT id, state FROM job WHERE state IN (?, ?) ORDER BY posted, id"
+        rows = self._database.rows(query, State.QUEUED, State.RUNNING)
+        return {row["id"]: State(row["state"]) for row in rows}
 
     def runs(self, identifier: str) -> list[str]:
         """The IRIs of a job's runs, the newest first."""

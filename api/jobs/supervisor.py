@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 #: How many workers may die doing one job before it is given up.
 PATIENCE: Final = 3
 _LOOKING_SECONDS: Final = 0.5
+#: How often the queue is compared with the jobs; it only ever lacks one after an accident.
+_COUNTING_SECONDS: Final = 5.0
 #: A worker that lived no longer than this is not replaced at once: something is wrong with all.
 _SHORT_LIFE: Final = 5.0
 
@@ -42,6 +45,7 @@ class Supervisor:
         self._root = Path(assignment.root)
         self._queue = JobQueue(self._root)
         self._workers: list[_Worker] = []
+        self._counted = -math.inf
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
@@ -68,25 +72,32 @@ class Supervisor:
         self._queue.close()
 
     def _look(self) -> None:
-        self._put_back()
+        if time.monotonic() - self._counted > _COUNTING_SECONDS:
+            self._put_back()
         for index, worker in enumerate(self._workers):
             if not worker.is_alive:
                 self._replace(index, worker)
 
     def _put_back(self) -> None:
-        """Queues what is neither done, nor being done, nor queued."""
-        if self._queue.is_empty():
-            self._queue.put(self._orphans())
+        """Queues what is neither done, nor being done, nor queued; what was begun comes first."""
+        self._counted = time.monotonic()
+        waiting = self._queue.waiting()
+        lost = {each: state for each, state in self._orphans().items() if each not in waiting}
+        for state in (State.RUNNING, State.QUEUED):
+            chosen = [each for each in lost if lost[each] is state]
+            self._queue.put(chosen, first=state is State.RUNNING)
 
-    def _orphans(self) -> list[str]:
-        unfinished = self._jobs.unfinished()
-        return [each for each in unfinished if not is_done_by_somebody(self._root, each)]
+    def _orphans(self) -> dict[str, State]:
+        """The jobs that are not over and that no worker holds, the oldest first."""
+        unfinished = self._jobs.unfinished().items()
+        return {j: state for j, state in unfinished if not is_done_by_somebody(self._root, j)}
 
     def _replace(self, index: int, worker: "_Worker") -> None:
         worker.end()
-        for identifier in self._orphans():
-            if self._jobs.get(identifier).state is State.RUNNING:
+        for identifier, state in self._orphans().items():
+            if state is State.RUNNING:
                 self._note_death(identifier)
+        self._put_back()
         if worker.age < _SHORT_LIFE:
             self._stopping.wait(_SHORT_LIFE)
         if not self._stopping.is_set():

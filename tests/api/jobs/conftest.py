@@ -16,10 +16,31 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
+from pyoxigraph import NamedNode
+
+from pressmark.registry.registry import Registry
+from pressmark.registry.runs import RecordedRun, recorded_runs
 
 COMMAND = [str(Path(sys.executable).with_name("pressmark"))]
 PLUGIN = Path(__file__).parents[2] / "compression" / "plugin"
 SECONDS = 120
+
+#: Steps that wait for nothing, for a file, and for nothing again.
+THREE = """\
+name: three
+inputs:
+  base: ab
+steps:
+  - step: example/append
+    name: first
+    parameters: {{text: "{mark}"}}
+  - step: example/wait
+    name: second
+    parameters: {{started: "{started}", until: "{until}"}}
+  - step: example/append
+    name: third
+    parameters: {{text: "?"}}
+"""
 
 HALF = """\
 name: half
@@ -63,6 +84,16 @@ class Served:
             time.sleep(0.1)
         return view
 
+    def recorded(self, iri: str) -> RecordedRun:
+        """A run as the registry has it."""
+        with Registry.open(self.folder) as registry:
+            return recorded_runs(registry, [NamedNode(iri)])[NamedNode(iri)]
+
+    def text(self, artifact: str) -> str:
+        answer = self.client.get(f"/v1/artifacts/{artifact}/files/text.txt")
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
     def workers(self) -> list[psutil.Process]:
         children = psutil.Process(self.process.pid).children()
         return [each for each in children if "pressmark.api.jobs.worker" in each.cmdline()]
@@ -70,6 +101,20 @@ class Served:
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+
+class Gate:
+    """The files with which the step in the middle of `THREE` is watched and let go."""
+
+    def __init__(self, folder: Path, mark: str) -> None:
+        self.started, self.until = folder / "started", folder / "until"
+        self.recipe = THREE.format(mark=mark, started=self.started, until=self.until)
+
+
+@pytest.fixture
+def gate(tmp_path: Path, request: pytest.FixtureRequest) -> Gate:
+    """A recipe of the test's own: nothing of it was ever done before."""
+    return Gate(tmp_path, f"-{request.node.name}-")
 
 
 def free_port() -> int:
@@ -118,6 +163,34 @@ def wait_until_ready(client: httpx2.Client) -> None:
     raise TimeoutError("the server does not answer")
 
 
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with an artifact "ab", which is a text: for the example steps."""
+    from pressmark.compression.recipe import Recipe
+    from pressmark.compression.runner import Runner
+    from pressmark.compression.step import step_class
+    from pressmark.registry.registry import Registry
+
+    root = tmp_path_factory.mktemp("texts")
+    (root / "source.txt").write_text("ab")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PLUGIN)
+        step = step_class("example/bring").parse({"source": str(root / "source.txt")})
+        with Registry.create(root / "registry") as registry:
+            Runner(registry).run(Recipe.single(step, name="ab"))
+    return root / "registry"
+
+
 @pytest.fixture
-def folder(chain: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(chain, tmp_path / "registry", symlinks=True))
+def folder(texts: Path, tmp_path: Path) -> Path:
+    """A registry of the test's own with the text "ab"."""
+    return Path(shutil.copytree(texts, tmp_path / "registry", symlinks=True))
+
+
+@pytest.fixture(scope="module")
+def served(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server over texts that the tests of a module share."""
+    folder = tmp_path_factory.mktemp("served") / "registry"
+    shutil.copytree(texts, folder, symlinks=True)
+    with serving(folder) as running:
+        yield running

@@ -163,6 +163,20 @@ class Wait(Append):
         return super().apply(inputs, context)
 
 
+class Stroll(Append):
+    """Takes `steps` steps of a tenth of a second each, and says so."""
+
+    name = "example/stroll"
+    started: str
+    steps: int = 10
+
+    def apply(self, inputs: Inputs, context: Context) -> Output:
+        Path(self.started).touch()
+        for _ in context.progress.track(range(self.steps), self.steps, "strolling"):
+            time.sleep(0.1)
+        return super().apply(inputs, context)
+
+
 class Vandal(Append):
     """Changes its input."""
 
