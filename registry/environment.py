@@ -111,8 +111,9 @@ def describe(threads: int) -> Description:
     )
 
 
+@cache
 def libraries() -> tuple[str, ...]:
-    """Name and version of each library that can change a result, sorted."""
+    """Name and version of each library that can change a result, sorted; as first asked for."""
     found = {name: number for name in LIBRARIES if (number := _version(name))}
     for point in entry_points(group=STEP_GROUP):
         if point.dist is not None:
@@ -163,6 +164,7 @@ def _version(name: str) -> str | None:
         return None
 
 
+@cache
 def _processor() -> tuple[str, tuple[str, ...]]:
     """Name and telling instruction sets of the first processor in /proc/cpuinfo."""
     try:
