@@ -11,12 +11,14 @@
         ├── QueryRefusedError       403  it is SPARQL, but not of the kind that is answered
         ├── OutboundRefusedError    403  an address is one that the service does not call
         ├── NotAcceptableError      406  no format that the client accepts can be given
+        ├── SlowBodyError           408  a request's body comes too slowly
         ├── ConflictError           409  what it is about is in no state for that
         ├── OffsetError             409  bytes do not begin where an upload ends
         ├── TooLargeError           413  the query or the answer is over a limit
         ├── UnsupportedMediaTypeError 415  the request's body has a type that is not read
         ├── ReusedKeyError          422  an idempotency key was used for another request
         ├── RangeError              416  the range lies outside of the file
+        ├── TooManyRequestsError    429  a client asks too often, or for too much at once
         ├── OutboundFailedError     502  what the service called gave no answer
         ├── QueryTimeoutError       503  the query took too long, or too much memory
         ├── BusyError               503  as many queries are running as may
@@ -41,7 +43,7 @@ class RequestError(PressmarkError):
     """
 
     status: ClassVar[int] = 400
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
 
 class MalformedQueryError(RequestError):
@@ -78,6 +80,12 @@ class NotAcceptableError(RequestError):
     status = 406
 
 
+class SlowBodyError(RequestError):
+    """The request's body comes too slowly."""
+
+    status = 408
+
+
 class ConflictError(RequestError):
     """What the request is about is in no state for that."""
 
@@ -112,6 +120,23 @@ class RangeError(RequestError):
     """A range lies outside of the file."""
 
     status = 416
+
+
+class TooManyRequestsError(RequestError):
+    """The client asks more often than it may, or for too much at once.
+
+    Args:
+        message: What is too much.
+        hint: What to do next.
+        seconds: After how long trying again may help.
+    """
+
+    status = 429
+    retry_after: int | None = 1
+
+    def __init__(self, message: str, hint: str = "", seconds: int = 1) -> None:
+        super().__init__(message, hint)
+        self.retry_after = seconds
 
 
 class OutboundFailedError(RequestError):

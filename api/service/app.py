@@ -28,9 +28,11 @@ from pressmark.api.service import (
     webhooks,
 )
 from pressmark.api.service.attempts import Attempts
+from pressmark.api.service.bodies import BodyLimits
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.fetching import Fetches
 from pressmark.api.service.headers import SecurityHeaders
+from pressmark.api.service.openapi import describe
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.profiles import Profiles
 from pressmark.api.service.refusals import Refusals
@@ -117,6 +119,8 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.sessions = Sessions(database)
     app.state.gate = Gate(Tokens(database), anonymous=chosen.anonymous)
     add_handlers(app)
+    describe(app)
+    app.add_middleware(BodyLimits, limits=chosen.requests)
     app.add_middleware(SecurityHeaders)
     app.include_router(health.routes)
     for group in _READABLE:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 from pyoxigraph import NamedNode
 
 from pressmark.api.plain import setting
@@ -14,6 +14,7 @@ from pressmark.api.service.files import file_answer
 from pressmark.api.service.prov_aq import lineage_link, link, provenance_links
 from pressmark.api.service.representations import Answer, Kind, Resource, represented
 from pressmark.api.service.resources import Name, answers, json_answer
+from pressmark.ontology.terms import PM
 from pressmark.registry.diff import Difference, diff
 from pressmark.registry.documents import document_about
 from pressmark.registry.errors import NotFoundError
@@ -33,6 +34,9 @@ from pressmark.registry.views import ArtifactView, view
 routes = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 _MANY: Final = 500
 _LONGEST_LINEAGE: Final = 1000
+_KINDS: Final[list[JsonValue]] = [
+    name for name, term in vars(PM).items() if isinstance(term, NamedNode) and name[:1].isupper()
+]
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,24 @@ class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, description="`*` and `?` stand for any letters.")
-    kind: str | None = Field(default=None, examples=["PrunedModel"])
+    kind: str | None = Field(
+        default=None, examples=["PrunedModel"], json_schema_extra={"enum": _KINDS}
+    )
     tag: str | None = None
-    digest: str | None = Field(default=None, description="SHA-256 of a file, or 4+ digits of it.")
-    parameter: str | None = Field(default=None, examples=["sparsity=0.5"])
+    digest: str | None = Field(
+        default=None,
+        description="SHA-256 of a file, or 4+ digits of it.",
+        json_schema_extra={"pattern": "^(sha256:)?[0-9a-f]{4,64}$"},
+    )
+    parameter: str | None = Field(
+        default=None, examples=["sparsity=0.5"], json_schema_extra={"pattern": "^[^=]+=.*$"}
+    )
     limit: int = Field(default=50, ge=1, le=_MANY)
-    after: str | None = Field(default=None, description="`next` of the page before.")
+    after: str | None = Field(
+        default=None,
+        description="`next` of the page before.",
+        json_schema_extra={"pattern": "^urn:uuid:[0-9a-f-]{36}$"},
+    )
 
 
 def _only(
@@ -96,7 +112,7 @@ def find_artifacts(
         kind=filters.kind,
         tag=filters.tag,
         digest=filters.digest,
-        parameter=setting(filters.parameter) if filters.parameter else None,
+        parameter=setting(filters.parameter) if filters.parameter is not None else None,
         limit=filters.limit,
         after=iri_of(filters.after),
     )
@@ -191,7 +207,12 @@ def artifact_verification(request: Request, registry: Store, artifact: Artifact)
     responses=answers(None, 404, 409, 416)
     | {200: {"content": {"application/octet-stream": {}}}, 206: {"description": "A range"}},
 )
-def artifact_file(request: Request, registry: Store, artifact: Artifact, name: str) -> Response:
+def artifact_file(
+    request: Request,
+    registry: Store,
+    artifact: Artifact,
+    name: Annotated[str, Path(max_length=1000, examples=["config.json"])],
+) -> Response:
     """A file of an artifact, whole or the one range that is asked for."""
     for entry in artifact_files(registry, artifact):
         if entry.name == name:

@@ -10,7 +10,7 @@ from pyoxigraph import NamedNode
 from pressmark.api.schemas import schema
 from pressmark.api.service.dependencies import Artifact, Store
 from pressmark.api.service.representations import Answer, Kind, Resource, represented
-from pressmark.api.service.resources import Name, answers, json_answer
+from pressmark.api.service.resources import Name, NewName, answers, json_answer
 from pressmark.api.service.security import circumstances_of, needs
 from pressmark.api.service.tokens import Scope
 from pressmark.registry import lifecycle
@@ -94,7 +94,7 @@ def alias_history(registry: Store, alias: Name, answer: Answer) -> Response:
     responses=answers(schema(ArtifactSummary), 404, 409, 422),
 )
 def move_alias(
-    request: Request, registry: Store, alias: Name, target: Annotated[AliasTarget, Body()]
+    request: Request, registry: Store, alias: NewName, target: Annotated[AliasTarget, Body()]
 ) -> Response:
     """Lets an alias mean an artifact; what it meant before stays in its history."""
     artifact = resolve(registry, target.artifact, paths=False)
@@ -108,7 +108,7 @@ def move_alias(
     dependencies=[_WRITER],
     responses=answers(schema(ArtifactSummary), 404, 409),
 )
-def put_tag(request: Request, registry: Store, artifact: Artifact, tag: Name) -> Response:
+def put_tag(request: Request, registry: Store, artifact: Artifact, tag: NewName) -> Response:
     """Puts a tag on an artifact."""
     lifecycle.set_tag(registry, tag, artifact, circumstances_of(request))
     return _now(request, registry, artifact)
@@ -120,7 +120,7 @@ def put_tag(request: Request, registry: Store, artifact: Artifact, tag: Name) ->
     dependencies=[_WRITER],
     responses=answers(schema(ArtifactSummary), 404, 409),
 )
-def take_tag(request: Request, registry: Store, artifact: Artifact, tag: Name) -> Response:
+def take_tag(request: Request, registry: Store, artifact: Artifact, tag: NewName) -> Response:
     """Takes a tag off an artifact."""
     lifecycle.set_tag(registry, tag, artifact, circumstances_of(request), remove=True)
     return _now(request, registry, artifact)

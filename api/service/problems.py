@@ -1,25 +1,31 @@
 """Errors as RFC 9457 problem details: each class of error has one HTTP status, said here once."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from pressmark.api.errors import MissingPackageError, RequestError
+from pressmark.api.service.headers import SECURITY
 from pressmark.api.service.refusals import STATUSES, Refusals
 from pressmark.compression.errors import RecipeError
 from pressmark.registry import errors as registry
 
 MEDIA_TYPE: Final = "application/problem+json"
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 # The first class that fits decides, so a subclass stands before its parent.
 _STATUS: Final[tuple[tuple[type[registry.PressmarkError], int], ...]] = (
     (registry.NotFoundError, 404),
     (registry.AmbiguousNameError, 409),
+    (registry.ConflictError, 409),
     (registry.InvalidInputError, 400),
     (registry.RecordRefusedError, 422),
     (registry.StorageFullError, 507),
@@ -38,33 +44,92 @@ def status_of(error: registry.PressmarkError) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 422)
 
 
+class Violation(BaseModel):
+    """One reason why a record does not conform."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    focus: str
+    path: str
+    shape: str
+    message: str
+    value: str
+
+
+class RecipeProblem(BaseModel):
+    """One reason why a recipe is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line: int | None
+    detail: str
+    hint: str
+
+
+class Mistake(BaseModel):
+    """One place in which a request does not fit the description."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    where: str
+    what: str
+
+
+class Problem(BaseModel):
+    """What went wrong, and what to do (RFC 9457 section 3)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    hint: str = ""
+    violations: tuple[Violation, ...] = ()
+    problems: tuple[RecipeProblem, ...] = ()
+    errors: tuple[Mistake, ...] = ()
+
+    def answer(self, headers: Mapping[str, str] | None = None) -> JSONResponse:
+        """The problem as an answer."""
+        body = self.model_dump(exclude_unset=True)
+        return JSONResponse(body, self.status, headers, MEDIA_TYPE)
+
+
 def problem(error: registry.PressmarkError, instance: str) -> JSONResponse:
     """An error as a problem: what happened, what to do, and for records every violation."""
-    body: dict[str, Any] = {
-        "type": f"urn:pressmark:problem:{type(error).__name__.removesuffix('Error')}",
-        "title": (type(error).__doc__ or "").partition("\n")[0].rstrip("."),
-        "status": status_of(error),
-        "detail": error.message,
-        "instance": instance,
-    }
-    if error.hint:
-        body["hint"] = error.hint
+    status = status_of(error)
+    said = Problem(
+        type=f"urn:pressmark:problem:{type(error).__name__.removesuffix('Error')}",
+        title=(type(error).__doc__ or "").partition("\n")[0].rstrip("."),
+        status=status,
+        detail=error.message,
+        instance=instance,
+        hint=error.hint,
+    )
     if isinstance(error, registry.RecordRefusedError):
-        body["violations"] = [vars(violation) for violation in error.violations]
+        said.violations = tuple(Violation(**vars(each)) for each in error.violations)
     if isinstance(error, RecipeError):
-        body["problems"] = [
-            {"line": each.line, "detail": each.message, "hint": each.hint}
+        said.problems = tuple(
+            RecipeProblem(line=each.line, detail=each.message, hint=each.hint)
             for each in error.problems or (error,)
-        ]
-    retry = getattr(error, "retry_after", None)
-    headers = {} if retry is None else {"Retry-After": str(retry)}
-    if body["status"] == HTTPStatus.UNAUTHORIZED:
+        )
+    return said.answer(_headers(error, status))
+
+
+def _headers(error: registry.PressmarkError, status: int) -> dict[str, str]:
+    headers = {}
+    if (retry := getattr(error, "retry_after", None)) is not None:
+        headers["Retry-After"] = str(retry)
+    if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
-    return JSONResponse(body, body["status"], headers, MEDIA_TYPE)
+    if status == HTTPStatus.REQUEST_TIMEOUT:
+        headers["Connection"] = "close"  # RFC 9110 section 15.5.9
+    return headers
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Makes every error that a route raises a problem."""
+    """Makes everything that a route raises a problem."""
 
     @app.exception_handler(registry.PressmarkError)
     async def known(request: Request, error: registry.PressmarkError) -> JSONResponse:
@@ -75,28 +140,55 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        body = {
-            "type": "about:blank",
-            "title": error.detail,
-            "status": error.status_code,
-            "detail": f"{request.method} {request.url.path}: {error.detail}",
-            "instance": request.url.path,
-            "hint": "GET /openapi.json describes what can be asked",
-        }
-        return JSONResponse(body, error.status_code, error.headers, MEDIA_TYPE)
+        if isinstance(error.__cause__, registry.PressmarkError):  # raised while a body was read
+            return await known(request, error.__cause__)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_allowed(request))
+        said = Problem(
+            type="about:blank",
+            title=error.detail,
+            status=error.status_code,
+            detail=f"{request.method} {request.url.path}: {error.detail}",
+            instance=request.url.path,
+            hint="GET /openapi.json describes what can be asked",
+        )
+        return said.answer(headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        wrong = [
-            {"where": ".".join(map(str, each["loc"])), "what": each["msg"]}
+        wrong = tuple(
+            Mistake(where=".".join(map(str, each["loc"])), what=each["msg"])
             for each in error.errors()
-        ]
-        body = {
-            "type": "urn:pressmark:problem:InvalidRequest",
-            "title": "The request does not fit the OpenAPI description",
-            "status": 422,
-            "detail": "; ".join(f"{each['where']}: {each['what']}" for each in wrong),
-            "instance": request.url.path,
-            "errors": wrong,
-        }
-        return JSONResponse(body, 422, None, MEDIA_TYPE)
+        )
+        return Problem(
+            type="urn:pressmark:problem:InvalidRequest",
+            title="The request does not fit the OpenAPI description",
+            status=422,
+            detail="; ".join(f"{each.where}: {each.what}" for each in wrong),
+            instance=request.url.path,
+            errors=wrong,
+        ).answer()
+
+    @app.exception_handler(Exception)
+    async def defect(request: Request, _: Exception) -> JSONResponse:
+        return Problem(
+            type="urn:pressmark:problem:Defect",
+            title="A defect of Pressmark itself",
+            status=500,
+            detail="the request could not be answered; the server's log tells why",
+            instance=request.url.path,
+            hint="please report it",
+        ).answer(SECURITY)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that a path has, over all of its routes (RFC 9110 section 10.2.1)."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]

@@ -9,12 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 from pressmark.api.schemas import schema
 from pressmark.api.service.dependencies import Queries, Store
 from pressmark.api.service.resources import answers, json_answer
-from pressmark.api.sparql.endpoint import answer_query
+from pressmark.api.sparql.endpoint import ANSWERS, answer_query
 from pressmark.ontology import questions
 from pressmark.ontology.questions import INTERNAL
 from pressmark.registry import asking
 
 routes = APIRouter(prefix="/v1/queries", tags=["queries"])
+_NAMES = [asked.name for asked in questions.questions() if asked.group != INTERNAL]
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ def list_questions(request: Request) -> Response:
     return json_answer(request, AskedList(listed))
 
 
-@routes.get("/{name}", summary="Ask one", responses=answers(None, 404, 409, 413))
+@routes.get("/{name}", summary="Ask one", responses=answers(None, 404, 409) | ANSWERS)
 async def ask_question(
     request: Request,
     registry: Store,
     queries: Queries,
-    name: Annotated[str, Path(max_length=100, examples=["ancestors"])],
+    name: Annotated[
+        str, Path(max_length=100, examples=["ancestors"], json_schema_extra={"enum": _NAMES})
+    ],
 ) -> Response:
     """Answers a question; its parameters are given as ``?artifact=prod``."""
     asked = asking.question(name)

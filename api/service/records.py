@@ -8,8 +8,8 @@ from fastapi.concurrency import run_in_threadpool
 from pyoxigraph import RdfFormat
 
 from pressmark.api.errors import UnsupportedMediaTypeError
-from pressmark.api.requests import limited_body
 from pressmark.api.schemas import schema
+from pressmark.api.service.bodies import limited_body
 from pressmark.api.service.dependencies import Store
 from pressmark.api.service.prov_aq import link
 from pressmark.api.service.representations import Answer, Kind, Resource, represented
@@ -61,7 +61,8 @@ class RecordPage:
 
 
 routes = APIRouter(prefix="/v1/records", tags=["records"])
-_BODIES = {"requestBody": {"content": {kind: {} for kind in _FORMATS}, "required": True}}
+_TEXT = {"schema": {"type": "string"}}
+_BODIES = {"requestBody": {"content": dict.fromkeys(_FORMATS, _TEXT), "required": True}}
 
 
 @routes.get("", summary="The journal", responses=answers(schema(RecordPage), 422))

@@ -17,7 +17,7 @@ from pressmark.api.schemas import schema
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.dependencies import Store, UploadFolder
 from pressmark.api.service.fetching import Fetches
-from pressmark.api.service.resources import Name, answers, json_answer
+from pressmark.api.service.resources import NAME, Integer, Name, answers, json_answer
 from pressmark.api.service.security import circumstances_of, needs
 from pressmark.api.service.tokens import Principal, Scope
 from pressmark.api.service.uploads import Upload
@@ -32,6 +32,7 @@ from pressmark.registry.views import ArtifactView, view
 
 #: What a piece of an upload is sent as.
 PIECE: Final = "application/offset+octet-stream"
+_BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
 _STRICT = ConfigDict(extra="forbid")
 
 
@@ -40,8 +41,12 @@ class Announced(BaseModel):
 
     model_config = _STRICT
 
-    name: str = Field(max_length=500, examples=["model.safetensors"])
-    size: int = Field(ge=0, description="Bytes.")
+    name: str = Field(
+        max_length=500,
+        description="Relative, with `/` between folders.",
+        examples=["model.safetensors"],
+    )
+    size: Integer = Field(ge=0, description="Bytes.", examples=[1024])
 
 
 class Source(BaseModel):
@@ -78,7 +83,7 @@ class Claim(BaseModel):
 
     model_config = _STRICT
 
-    name: str = Field(max_length=100, examples=["support-bot"])
+    name: str = Field(max_length=100, examples=["support-bot"], json_schema_extra=NAME)
     files: list[SentFile] = Field(min_length=1, max_length=10_000)
     parents: list[str] = Field(
         default=[],
@@ -138,7 +143,7 @@ def upload_progress(request: Request, uploads: UploadFolder, upload: Name) -> Re
     "/uploads/{upload}",
     summary="Send bytes from its offset on",
     dependencies=[_MAY_WRITE],
-    openapi_extra={"requestBody": {"content": {PIECE: {}}, "required": True}},
+    openapi_extra={"requestBody": {"content": {PIECE: _BYTES}, "required": True}},
     responses=answers(schema(Upload), 404, 409, 413, 415, 422),
 )
 async def upload_piece(

@@ -2,14 +2,40 @@
 
 import hashlib
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Path, Request, Response
+from pydantic import BeforeValidator, JsonValue
 
 from pressmark.api.plain import plain
+from pressmark.registry.lifecycle import NAME_PATTERN
 
 Name = Annotated[str, Path(max_length=200, examples=["prod"])]
 """An alias, a tag, or any name of an artifact, in a path."""
+
+NAME: Final[dict[str, JsonValue]] = {"pattern": f"^(?![0-9A-Fa-f-]{{4,}}$){NAME_PATTERN}$"}
+"""Of a JSON schema: what the registry takes as a name. It alone refuses, with a better reason."""
+
+
+def _integer(value: object) -> object:
+    """JSON's integers (JSON Schema section 6.1.1): 1.0 is one, neither true nor "1" is."""
+    if isinstance(value, bool | str):
+        raise ValueError(f"a whole number is needed, not {value!r}")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_integer)]
+"""A whole number in the body of a request."""
+
+NewName = Annotated[
+    str,
+    Path(
+        description="Letters, digits, '.', '_', '-' and '/'; nothing that a UUID could begin with.",
+        examples=["prod"],
+        json_schema_extra=NAME,
+    ),
+]
+"""A name to be given, in a path."""
 
 
 def json_answer(request: Request, value: object, links: tuple[str, ...] = ()) -> Response:

@@ -15,7 +15,7 @@ from pressmark.api.errors import (
     MalformedQueryError,
     UnsupportedMediaTypeError,
 )
-from pressmark.api.requests import limited_body
+from pressmark.api.service.bodies import limited_body
 from pressmark.api.sparql.description import service_description
 from pressmark.api.sparql.formats import GRAPHS, RESULTS, negotiate
 from pressmark.api.sparql.pool import Answer, QueryPool
@@ -30,17 +30,76 @@ Parameters = list[tuple[str, str]]
 
 
 routes = APIRouter(tags=["sparql"])
-_ANSWERS: dict[int | str, dict[str, Any]] = {
+#: The description of an answer to a query.
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The answer", "content": {kind: {} for kind in (*RESULTS, *GRAPHS)}},
     400: {"description": "The query is malformed"},
     403: {"description": "The query would write, or ask elsewhere"},
-    406: {"description": "No acceptable format"},
     413: {"description": "The query or its answer is too long"},
     503: {"description": "The query took too long, or too many are running"},
 }
+_EXAMPLE: Final = "SELECT ?s WHERE { ?s ?p ?o } LIMIT 10"
 
 
-@routes.get("/sparql", summary="Ask a query, or describe the service", responses=_ANSWERS)
+def _graphs(name: str, meaning: str) -> dict[str, Any]:
+    iris = {"type": "array", "items": {"type": "string"}}
+    return {"name": name, "in": "query", "description": meaning, "schema": iris}
+
+
+_TEXT: Final = {"type": "string", "minLength": 1}
+_DATASET: Final = (
+    _graphs("default-graph-uri", "Graphs whose union is asked."),
+    _graphs("named-graph-uri", "Graphs that GRAPH finds."),
+)
+_BY_GET: Final = {
+    "parameters": [
+        {"name": "query", "in": "query", "schema": _TEXT, "example": _EXAMPLE},
+        *_DATASET,
+    ]
+}
+_BY_POST: Final = {
+    "parameters": list(_DATASET),
+    "requestBody": {
+        "required": True,
+        "content": {
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"query": _TEXT},
+                    "required": ["query"],
+                },
+                "example": {"query": _EXAMPLE},
+            },
+            QUERY: {"schema": _TEXT, "example": _EXAMPLE},
+        },
+    },
+}
+_ONE_GRAPH: Final = {
+    "parameters": [
+        {
+            "name": "graph",
+            "in": "query",
+            "description": "A named graph.",
+            "schema": {"type": "string", "format": "uri"},
+        },
+        {
+            "name": "default",
+            "in": "query",
+            "description": "The union of all graphs.",
+            "schema": {"type": "string"},
+            "allowEmptyValue": True,
+            "example": "",
+        },
+    ]
+}
+
+
+@routes.get(
+    "/sparql",
+    summary="Ask a query, or describe the service",
+    responses=ANSWERS,
+    openapi_extra=_BY_GET,
+)
 async def ask_by_get(request: Request) -> Response:
     """Section 2.1.1: a query in the address; without one, the service's description."""
     parameters = _decoded(request.url.query.encode())
@@ -49,7 +108,7 @@ async def ask_by_get(request: Request) -> Response:
     return await _answered(request, parameters)
 
 
-@routes.post("/sparql", summary="Ask a query", responses=_ANSWERS)
+@routes.post("/sparql", summary="Ask a query", responses=ANSWERS, openapi_extra=_BY_POST)
 async def ask_by_post(request: Request) -> Response:
     """Sections 2.1.2 and 2.1.3: a query as a form, or as the body itself."""
     body = await limited_body(request, 3 * _pool(request).limits.query_bytes)
@@ -108,7 +167,9 @@ def _ask(pool: QueryPool, query: QueryText, format_name: str, parameters: Parame
     )
 
 
-@routes.get("/rdf-graph-store", summary="One graph, or all", responses=_ANSWERS)
+@routes.get(
+    "/rdf-graph-store", summary="One graph, or all", responses=ANSWERS, openapi_extra=_ONE_GRAPH
+)
 async def read_graph(request: Request) -> Response:
     """Graph Store Protocol section 5.2: one named graph, or the union of all."""
     pool = _pool(request)
