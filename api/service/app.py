@@ -35,6 +35,7 @@ from pressmark.api.service.headers import SecurityHeaders
 from pressmark.api.service.openapi import describe
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.profiles import Profiles
+from pressmark.api.service.rates import RateLimiter
 from pressmark.api.service.refusals import Refusals
 from pressmark.api.service.representations import Representations
 from pressmark.api.service.security import Gate, needs
@@ -117,6 +118,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.runs = Runs(registry, Jobs(database), queue)
     app.state.is_stopping = lambda: False
     app.state.sessions = Sessions(database)
+    app.state.rates = RateLimiter(chosen.rates)
     app.state.gate = Gate(Tokens(database), anonymous=chosen.anonymous)
     add_handlers(app)
     describe(app)

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from pressmark.api.schemas import schema
 from pressmark.api.service.dependencies import Queries, Store
 from pressmark.api.service.resources import answers, json_answer
+from pressmark.api.service.security import spend_query
 from pressmark.api.sparql.endpoint import ANSWERS, answer_query
 from pressmark.ontology import questions
 from pressmark.ontology.questions import INTERNAL
@@ -50,7 +51,12 @@ def list_questions(request: Request) -> Response:
     return json_answer(request, AskedList(listed))
 
 
-@routes.get("/{name}", summary="Ask one", responses=answers(None, 404, 409) | ANSWERS)
+@routes.get(
+    "/{name}",
+    summary="Ask one",
+    dependencies=[Depends(spend_query)],
+    responses=answers(None, 404, 409) | ANSWERS,
+)
 async def ask_question(
     request: Request,
     registry: Store,

@@ -12,8 +12,8 @@ from pressmark.api.service.security import needs
 from pressmark.api.service.tokens import Principal, Scope
 from pressmark.registry.ids import utc_now
 
-#: The statuses that are refusals: nobody, not allowed, too much.
-STATUSES: Final = frozenset({401, 403, 413})
+#: The statuses that are refusals: nobody, not allowed, too slow, too much, too often.
+STATUSES: Final = frozenset({401, 403, 408, 413, 429})
 _KEPT: Final = 100_000
 
 routes = APIRouter(prefix="/v1/refusals", tags=["administration"])

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from pressmark.api.errors import ForbiddenError, UnauthorizedError
+from pressmark.api.service.rates import address, spend
 from pressmark.api.service.sessions import COOKIE, Session, Sessions
 from pressmark.api.service.tokens import Principal, Scope, Tokens
 from pressmark.registry import descriptions, environment
@@ -72,6 +73,7 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Principal]]:
     Raises:
         UnauthorizedError: Nobody is known by the token.
         ForbiddenError: Whoever it is has a smaller scope.
+        TooManyRequestsError: Whoever it is asks too often.
     """
 
     # A coroutine: looking a token up takes less than the way to another thread and back.
@@ -80,6 +82,8 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Principal]]:
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     ) -> Principal:
         principal = _principal(request, credentials)
+        if scope > Scope.READ:
+            spend(request, "writes", _client(request, principal))
         if principal.scope < scope:
             raise ForbiddenError(
                 f"this needs the scope {scope.name.lower()}, the token has "
@@ -92,13 +96,14 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Principal]]:
 
 
 def _principal(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Principal:
-    """Who is asking; looked up once for each request."""
+    """Who is asking; looked up, and counted, once for each request."""
     if not hasattr(request.state, "principal"):
-        gate: Gate = request.app.state.gate
         token = credentials.credentials if credentials else None
         is_safe = token is None and request.method in SAFE
         session = session_of(request) if is_safe else None
-        request.state.principal = session.principal if session else gate.principal(token)
+        principal = session.principal if session else _known(request, token)
+        spend(request, "requests", _client(request, principal))
+        request.state.principal = principal
     return request.state.principal  # type: ignore[no-any-return]
 
 
@@ -106,6 +111,31 @@ def session_of(request: Request) -> Session | None:
     """Who is logged in with the browser that asks; None if nobody is."""
     sessions: Sessions = request.app.state.sessions
     return sessions.find(request.cookies.get(COOKIE, ""), datetime.now(UTC))
+
+
+def _known(request: Request, token: str | None) -> Principal:
+    gate: Gate = request.app.state.gate
+    try:
+        return gate.principal(token)
+    except UnauthorizedError:
+        if token:
+            spend(request, "failures", address(request))
+        raise
+
+
+async def spend_query(
+    request: Request, principal: Annotated[Principal, Depends(needs(Scope.READ))]
+) -> None:
+    """A dependency that counts a query.
+
+    Raises:
+        TooManyRequestsError: It is one too many.
+    """
+    spend(request, "queries", _client(request, principal))
+
+
+def _client(request: Request, principal: Principal) -> str:
+    return principal.agent or address(request)
 
 
 def circumstances_of(request: Request) -> Circumstances:

@@ -142,13 +142,13 @@ class Rates(Section):
     """How many requests a minute one agent may send, or one address where nobody is known; 0: any.
 
     Attributes:
-        reads: Requests that only read.
-        writes: Requests that change something.
+        requests: Requests of any kind.
+        writes: Those of them that change something.
         queries: SPARQL queries and packaged questions.
         failures: Credentials that nobody is known by, by address.
     """
 
-    reads: Annotated[int, Field(ge=0)] = 60_000
+    requests: Annotated[int, Field(ge=0)] = 60_000
     writes: Annotated[int, Field(ge=0)] = 60_000
     queries: Annotated[int, Field(ge=0)] = 6_000
     failures: Annotated[int, Field(ge=0)] = 120

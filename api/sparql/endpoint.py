@@ -7,8 +7,7 @@ HTTP Protocol" section 5.2, "SPARQL 1.1 Service Description".
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, Request, Response
 from pyoxigraph import NamedNode
 
 from pressmark.api.errors import (
@@ -16,6 +15,7 @@ from pressmark.api.errors import (
     UnsupportedMediaTypeError,
 )
 from pressmark.api.service.bodies import limited_body
+from pressmark.api.service.security import spend_query
 from pressmark.api.sparql.description import service_description
 from pressmark.api.sparql.formats import GRAPHS, RESULTS, negotiate
 from pressmark.api.sparql.pool import Answer, QueryPool
@@ -29,7 +29,7 @@ _GRAPH_QUERY: Final = "CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }"
 Parameters = list[tuple[str, str]]
 
 
-routes = APIRouter(tags=["sparql"])
+routes = APIRouter(tags=["sparql"], dependencies=[Depends(spend_query)])
 #: The description of an answer to a query.
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The answer", "content": {kind: {} for kind in (*RESULTS, *GRAPHS)}},
@@ -148,7 +148,7 @@ async def answer_query(
     offered = GRAPHS if query.form.gives_graph else RESULTS
     kind = negotiate(accept, offered)
     ask = _ask(pool, query, offered[kind], parameters or [])
-    return _response(await run_in_threadpool(pool.answer, ask), kind)
+    return _response(await pool.answered(ask), kind)
 
 
 def _ask(pool: QueryPool, query: QueryText, format_name: str, parameters: Parameters) -> Ask:
@@ -186,7 +186,7 @@ async def read_graph(request: Request) -> Response:
         default_graphs=chosen,
         max_bytes=pool.limits.answer_bytes,
     )
-    return _response(await run_in_threadpool(pool.answer, ask), kind)
+    return _response(await pool.answered(ask), kind)
 
 
 def _response(answer: Answer, kind: str) -> Response:

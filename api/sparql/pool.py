@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Annotated, ClassVar, Final
 
+import anyio
+import anyio.to_thread
 from pydantic import ConfigDict, Field
 
 from pressmark.api.errors import (
@@ -87,6 +89,8 @@ class QueryPool:
         self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
         for _ in range(limits.workers):
             self._idle.put(None)
+        self._turns = anyio.Semaphore(limits.workers)
+        self._threads = anyio.CapacityLimiter(limits.workers)
 
     def answer(self, ask: Ask) -> Answer:
         """Answers one query.
@@ -107,21 +111,45 @@ class QueryPool:
             raise _error(reply)
         return Answer(data, reply.sequence)
 
+    async def answered(self, ask: Ask) -> Answer:
+        """Answers one query without keeping a thread busy while it waits for its turn.
+
+        The threads that other requests need are left to them: whatever the queries do, as many
+        threads of their own work on them as there are workers.
+
+        Raises:
+            BusyError: All workers stayed busy.
+            RequestError: What `answer` raises.
+        """
+        try:
+            with anyio.fail_after(self.limits.wait):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise self._busy() from None
+        try:
+            return await anyio.to_thread.run_sync(self.answer, ask, limiter=self._threads)
+        finally:
+            self._turns.release()
+
     def close(self) -> None:
-        """Ends the workers that are idle; the others are ended as they finish."""
-        for _ in range(self.limits.workers):
-            if process := self._idle.get():
+        """Ends the workers; what they are answering is waited for. It can be used again."""
+        taken = [self._idle.get() for _ in range(self.limits.workers)]
+        for process in taken:
+            if process is not None:
                 process.end()
+            self._idle.put(None)
+
+    def _busy(self) -> BusyError:
+        return BusyError(
+            f"{self.limits.workers} queries are running already", "try again in a moment"
+        )
 
     @contextmanager
     def _process(self) -> Iterator["_Process"]:
         try:
             process = self._idle.get(timeout=self.limits.wait)
         except queue.Empty:
-            raise BusyError(
-                f"{self.limits.workers} queries are running already",
-                "try again in a moment",
-            ) from None
+            raise self._busy() from None
         try:
             if process is not None and not process.is_alive:
                 process.end()
