@@ -20,6 +20,7 @@
         ├── RangeError              416  the range lies outside of the file
         ├── TooManyRequestsError    429  a client asks too often, or for too much at once
         ├── OutboundFailedError     502  what the service called gave no answer
+        │   └── UnknownHostError    422  nobody knows the host of an address
         ├── QueryTimeoutError       503  the query took too long, or too much memory
         ├── BusyError               503  as many queries are running as may
         └── WorkerError             500  a query worker ended for no reason of the query's
@@ -143,6 +144,12 @@ class OutboundFailedError(RequestError):
     """What the service called gave no answer."""
 
     status = 502
+
+
+class UnknownHostError(OutboundFailedError):
+    """Nobody knows the host of an address."""
+
+    status = 422
 
 
 class QueryTimeoutError(RequestError):

@@ -13,7 +13,7 @@ from typing import ClassVar, Final, TypeAlias
 
 from pydantic import ConfigDict
 
-from pressmark.api.errors import OutboundFailedError, OutboundRefusedError
+from pressmark.api.errors import OutboundRefusedError, UnknownHostError
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Resolve: TypeAlias = Callable[[str, int], list[str]]
@@ -64,7 +64,7 @@ class Guard:
 
         Raises:
             OutboundRefusedError: It may not be called.
-            OutboundFailedError: The host is not known.
+            UnknownHostError: The host is not known.
         """
         found = self._resolve(host, port)
         if host.lower() in self._hosts:
@@ -104,12 +104,12 @@ def system_addresses(host: str, port: int) -> list[str]:
     """A host's addresses, as the system resolves it, the one to try first at the front.
 
     Raises:
-        OutboundFailedError: It is not known.
+        UnknownHostError: It is not known.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise OutboundFailedError(f"the host {host} is not known", "check its name") from None
+        raise UnknownHostError(f"the host {host} is not known", "check its name") from None
     return list(dict.fromkeys(str(place[0]) for *_, place in found))
 
 

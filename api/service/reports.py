@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
@@ -27,17 +27,13 @@ from pressmark.registry.report import FORMATS, KeptReport, Report
 routes = APIRouter(prefix="/v1", tags=["reports"])
 
 _JSON: Final = "json"
+_UNKNOWN: Final = "application/octet-stream"
 #: Media type -> name of the format, the preferred one first.
 _OFFERED: Final[Mapping[str, str]] = MappingProxyType(
     {one.media_type: one.name for one in FORMATS.values()} | {"application/json": _JSON}
 )
 _ONE_OF: Final = f"^({'|'.join((*FORMATS, _JSON))})$"
-_DOCUMENTS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "The report",
-        "content": {kind: {"schema": {"type": "string"}} for kind in _OFFERED},
-    }
-}
+_DOCUMENTS: Final = {one.media_type: {"schema": {"type": "string"}} for one in FORMATS.values()}
 #: A report brings its style and its pictures with it. A kept one may have been written by another
 #: program: whatever stands in it runs nothing, sends nothing and knows nothing of this service.
 _PAGE_POLICY: Final = (
@@ -49,7 +45,8 @@ _PAGE_POLICY: Final = (
 @routes.get(
     "/artifacts/{artifact}/report",
     summary="An audit report, written now",
-    responses=answers(schema(Report), 404, 406, 409, 422) | _DOCUMENTS,
+    responses=answers(None, 404, 406, 409, 422)
+    | {200: {"description": "The report", "model": schema(Report), "content": _DOCUMENTS}},
 )
 def artifact_report(
     request: Request,
@@ -124,7 +121,8 @@ def artifact_reports(request: Request, registry: Store, artifact: Artifact) -> R
 @routes.get(
     "/reports/{report}",
     summary="A kept report",
-    responses=answers(None, 404, 422) | _DOCUMENTS,
+    responses=answers(None, 404, 422)
+    | {200: {"description": "The report", "content": {**_DOCUMENTS, _UNKNOWN: {}}}},
 )
 def kept_report(
     request: Request,
@@ -143,7 +141,7 @@ def _document(request: Request, body: bytes, kind: str, name: str) -> Response:
     """A document to be looked at; of a type that is not written here, only to be kept."""
     known = kind in _OFFERED
     shown = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
-    response = tagged(request, body, shown if known else "application/octet-stream")
+    response = tagged(request, body, shown if known else _UNKNOWN)
     place = "inline" if known else "attachment"
     response.headers["Content-Disposition"] = f"{place}; filename*=UTF-8''{quote(name, safe='')}"
     if kind == "text/html":

@@ -17,9 +17,9 @@ from pressmark.api.jobs.checker import Checker, Plan, Question, require_compress
 from pressmark.api.jobs.folders import files_folder, job_folder
 from pressmark.api.jobs.jobs import Kind, Order
 from pressmark.api.jobs.runs import RunPage, RunView
-from pressmark.api.requests import limited_body
 from pressmark.api.schemas import schema
 from pressmark.api.service.attempts import Attempts
+from pressmark.api.service.bodies import limited_body
 from pressmark.api.service.dependencies import Artifact, RunList, Store, UploadFolder
 from pressmark.api.service.events import MEDIA_TYPE, event_stream
 from pressmark.api.service.resources import answers, json_answer

@@ -298,7 +298,7 @@ def test_a_request_that_cannot_stand_begins_nothing(writer: TestClient, tmp_path
         ({"uri": "http://127.0.0.1/"}, 400),
         ({"uri": "http://127.0.0.1/x", "name": "../x"}, 400),
         ({"uri": "http://127.0.0.1/%2e%2e"}, 400),
-        ({"uri": "http://nowhere.invalid/x"}, 502),
+        ({"uri": "http://nowhere.invalid/x"}, 422),
         ({"uri": "http://ada:secret@127.0.0.1/x"}, 403),
         ({"uri": "x" * 5000}, 422),
         ({}, 422),

@@ -7,6 +7,8 @@ is sent as it was invented.
 
 import itertools
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ RAW = (
 KEY = "idempotency-key"
 PIECE = {"Content-Type": RAW[0], "Upload-Offset": "0"}
 numbers = itertools.count()
+made: dict[str, str] = {}
 
 
 @schemathesis.serializer(*RAW)
@@ -80,12 +83,78 @@ def send_a_record(case: Any, client: Client) -> None:
     case.media_type = "application/n-quads"
 
 
+RECIPE = """\
+name: half
+inputs:
+  base:
+steps:
+  - step: prune/magnitude
+    parameters: {sparsity: 0.5}
+"""
+
+
+def run_a_recipe(case: Any, client: Client) -> None:
+    if case.media_type != "application/json":
+        case.body = RECIPE
+        case.query["input"] = ["base=int8"]
+    elif isinstance(case.body, dict):
+        case.body |= {"recipe": RECIPE, "inputs": {"base": "int8"}, "uploads": []}
+
+
+def a_run(client: Client) -> str:
+    asked = {"recipe": RECIPE, "inputs": {"base": "int8"}, "cache": False}
+    made = client.post("/v1/runs", json=asked)
+    made.raise_for_status()
+    return str(made.json()["id"])
+
+
+def read_a_run(case: Any, client: Client) -> None:
+    case.path_parameters["run"] = client.get("/v1/runs").json()["runs"][-1]["id"]
+
+
+def follow_a_run(case: Any, client: Client) -> None:
+    case.path_parameters["run"] = cached("ended", lambda: ended(client, a_run(client)))
+
+
+def cancel_a_run(case: Any, client: Client) -> None:
+    case.path_parameters["run"] = cached("cancelled", lambda: a_run(client))
+
+
+def resume_a_run(case: Any, client: Client) -> None:
+    case.path_parameters["run"] = cached("resumed", lambda: ended(client, cancelled(client)))
+
+
+def cancelled(client: Client) -> str:
+    run = a_run(client)
+    client.post(f"/v1/runs/{run}/cancel").raise_for_status()
+    return run
+
+
+def ended(client: Client, run: str) -> str:
+    for _ in range(600):
+        if client.get(f"/v1/runs/{run}").json()["ended"]:
+            return run
+        time.sleep(0.1)
+    raise TimeoutError(run)
+
+
+def cached(name: str, make: Callable[[], str]) -> str:
+    if name not in made:
+        made[name] = make()
+    return made[name]
+
+
 def read_a_kept_report(case: Any, client: Client) -> None:
     made = client.post("/v1/artifacts/prod/reports", json={"verify": False})
     case.path_parameters["report"] = made.headers["location"].rpartition("/")[2]
 
 
 VALID = {
+    "POST /v1/runs": run_a_recipe,
+    "GET /v1/runs/{run}": read_a_run,
+    "GET /v1/runs/{run}/events": follow_a_run,
+    "POST /v1/runs/{run}/cancel": cancel_a_run,
+    "POST /v1/runs/{run}/resume": resume_a_run,
     "GET /v1/reports/{report}": read_a_kept_report,
     "POST /v1/artifacts": send_files,
     "POST /v1/artifacts/{artifact}/retirement": retire_something_new,
