@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote
 from fastapi import Depends, Request
 
 from pressmark.api.errors import ForbiddenError, RequestError, UnauthorizedError
-from pressmark.api.requests import limited_body
+from pressmark.api.service.bodies import limited_body
 from pressmark.api.service.security import Gate, session_of
 from pressmark.api.service.sessions import COOKIE, form_secret
 from pressmark.api.service.tokens import Principal, Scope
