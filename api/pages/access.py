@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from pressmark.api.errors import ForbiddenError, RequestError, UnauthorizedError
 from pressmark.api.service.bodies import limited_body
-from pressmark.api.service.security import Gate, session_of
+from pressmark.api.service.security import admit, known, session_of
 from pressmark.api.service.sessions import COOKIE, form_secret
 from pressmark.api.service.tokens import Principal, Scope
 
@@ -60,16 +60,15 @@ def visitor(request: Request) -> Visitor:
         seen = Visitor(found.principal, found.name, form_secret(request.cookies[COOKIE]))
     else:
         seen = Visitor(_principal(request), "", "")
-    request.state.principal = seen.principal
+    admit(request, seen.principal)
     request.state.visitor = seen
     return seen
 
 
 def _principal(request: Request) -> Principal:
-    gate: Gate = request.app.state.gate
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     try:
-        return gate.principal(token if kind.lower() == "bearer" else None)
+        return known(request, token if kind.lower() == "bearer" else None)
     except UnauthorizedError:
         raise LoginNeededError(request) from None
 

@@ -12,6 +12,7 @@ from pressmark.api.pages.access import visitor
 from pressmark.api.pages.rendering import page
 from pressmark.api.service.dependencies import Queries, Store
 from pressmark.api.service.problems import status_of
+from pressmark.api.service.security import count_query
 from pressmark.api.sparql.endpoint import answer_query
 from pressmark.api.sparql.pool import QueryPool
 from pressmark.api.sparql.text import read_query
@@ -71,6 +72,8 @@ async def console(
     """The console; with a query, or a question and what it asks about, the answer as well."""
     asked, text, error, result = None, query, None, None
     values = _values(request, question)
+    if question or query:
+        count_query(request)
     try:
         if question:
             asked = asking.question(question)
@@ -95,8 +98,14 @@ async def console(
 
 
 @routes.get("/answer")
-async def answer(queries: Queries, query: Text, format: Format) -> Response:  # noqa: A002
+async def answer(
+    request: Request,
+    queries: Queries,
+    query: Text,
+    format: Format,  # noqa: A002
+) -> Response:
     """The whole answer to a query, as a file."""
+    count_query(request)
     given = await answer_query(queries, query, _FORMATS[format])
     given.headers["Content-Disposition"] = f'attachment; filename="answer.{format}"'
     return given

@@ -12,7 +12,7 @@ from pressmark.api.errors import UnauthorizedError
 from pressmark.api.pages.access import Form
 from pressmark.api.pages.rendering import page
 from pressmark.api.service.refusals import Refusals
-from pressmark.api.service.security import Gate
+from pressmark.api.service.security import known
 from pressmark.api.service.sessions import COOKIE, LIFETIME, Sessions, form_secret
 from pressmark.api.service.tokens import Principal
 
@@ -31,11 +31,10 @@ def show(request: Request, next: Next = "/") -> Response:  # noqa: A002
 async def log_in(request: Request, form: Form) -> Response:
     """Begins a session under a new name, and goes on to where the visitor wanted to go."""
     token, after = form.get("token", "").strip(), form.get("next", "/")
-    gate: Gate = request.app.state.gate
     try:
         if not token:
             raise UnauthorizedError("no token was given", "paste the token that you were given")
-        principal = await run_in_threadpool(gate.principal, token)
+        principal = await run_in_threadpool(known, request, token)
     except UnauthorizedError as error:
         refusals: Refusals = request.app.state.refusals
         await run_in_threadpool(refusals.note, request, error.status, error.message)
@@ -80,10 +79,16 @@ def _set_cookie(request: Request, answer: Response, name: str) -> None:
         name,
         max_age=int(LIFETIME.total_seconds()),
         path="/",
-        secure=request.url.scheme == "https",
+        secure=_is_encrypted(request),
         httponly=True,
         samesite="strict",
     )
+
+
+def _is_encrypted(request: Request) -> bool:
+    """Whether clients come by TLS, to this server or to the proxy in front of it."""
+    public = request.app.state.settings.public_url
+    return "https" in (request.url.scheme, public.scheme if public else "")
 
 
 def _local(address: str) -> str:

@@ -104,6 +104,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.settings = chosen
     app.state.registry = registry
     app.state.queries = pool
     app.state.representations = Representations()

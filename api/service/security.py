@@ -57,14 +57,18 @@ class Gate:
             return self._tokens.principal(token, datetime.now(UTC))
         if self._anonymous:
             return ANONYMOUS
-        raise UnauthorizedError(
-            "this service answers to those only whom it knows",
-            "send `Authorization: Bearer TOKEN`; `pressmark token create` makes one",
-        )
+        raise _unknown()
 
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
+
+
+def _unknown() -> UnauthorizedError:
+    return UnauthorizedError(
+        "this service answers to those only whom it knows",
+        "send `Authorization: Bearer TOKEN`; `pressmark token create` makes one",
+    )
 
 
 def needs(scope: Scope) -> Callable[..., Awaitable[Principal]]:
@@ -84,6 +88,8 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Principal]]:
         principal = _principal(request, credentials)
         if scope > Scope.READ:
             spend(request, "writes", _client(request, principal))
+        if principal.scope < scope and not principal.agent:
+            raise _unknown()
         if principal.scope < scope:
             raise ForbiddenError(
                 f"this needs the scope {scope.name.lower()}, the token has "
@@ -101,9 +107,7 @@ def _principal(request: Request, credentials: HTTPAuthorizationCredentials | Non
         token = credentials.credentials if credentials else None
         is_safe = token is None and request.method in SAFE
         session = session_of(request) if is_safe else None
-        principal = session.principal if session else _known(request, token)
-        spend(request, "requests", _client(request, principal))
-        request.state.principal = principal
+        admit(request, session.principal if session else known(request, token))
     return request.state.principal  # type: ignore[no-any-return]
 
 
@@ -113,7 +117,23 @@ def session_of(request: Request) -> Session | None:
     return sessions.find(request.cookies.get(COOKIE, ""), datetime.now(UTC))
 
 
-def _known(request: Request, token: str | None) -> Principal:
+def admit(request: Request, principal: Principal) -> None:
+    """Counts a request, and remembers who sent it.
+
+    Raises:
+        TooManyRequestsError: It is one too many.
+    """
+    spend(request, "requests", _client(request, principal))
+    request.state.principal = principal
+
+
+def known(request: Request, token: str | None) -> Principal:
+    """Who a token stands for; one that nobody is known by is counted.
+
+    Raises:
+        UnauthorizedError: Nobody.
+        TooManyRequestsError: Too many such tokens came from there.
+    """
     gate: Gate = request.app.state.gate
     try:
         return gate.principal(token)
@@ -124,14 +144,23 @@ def _known(request: Request, token: str | None) -> Principal:
 
 
 async def spend_query(
-    request: Request, principal: Annotated[Principal, Depends(needs(Scope.READ))]
+    request: Request, _: Annotated[Principal, Depends(needs(Scope.READ))]
 ) -> None:
     """A dependency that counts a query.
 
     Raises:
         TooManyRequestsError: It is one too many.
     """
-    spend(request, "queries", _client(request, principal))
+    count_query(request)
+
+
+def count_query(request: Request) -> None:
+    """Counts a query of whoever was admitted.
+
+    Raises:
+        TooManyRequestsError: It is one too many.
+    """
+    spend(request, "queries", _client(request, request.state.principal))
 
 
 def _client(request: Request, principal: Principal) -> str:

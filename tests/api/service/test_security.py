@@ -10,27 +10,6 @@ from pressmark.api.service.tokens import Scope
 
 from .conftest import MakeToken
 
-OPEN = {"/healthz", "/readyz"}
-
-
-def routes(app: FastAPI) -> list[tuple[str, str]]:
-    return [
-        (method.upper(), path)
-        for path, methods in app.openapi()["paths"].items()
-        for method in methods
-    ]
-
-
-def test_no_route_but_health_answers_without_a_token(app: FastAPI) -> None:
-    closed = [(method, path) for method, path in routes(app) if path not in OPEN]
-    assert closed
-    with TestClient(app) as client:
-        for method, path in closed:
-            answer = client.request(method, path)
-            assert answer.status_code == 401, (method, path)
-            assert answer.headers["www-authenticate"] == "Bearer"
-            assert answer.headers["content-type"] == "application/problem+json"
-
 
 def test_health_needs_no_token(app: FastAPI) -> None:
     with TestClient(app) as client:
