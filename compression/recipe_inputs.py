@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from pyoxigraph import NamedNode
 
@@ -17,6 +19,8 @@ from pressmark.registry.folders import safe_name
 from pressmark.registry.lifecycle import refuse_retired
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
+
+_HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
 
 Input = NamedNode | Path | str
 """How an artifact is named: its IRI, a folder that holds it, or any name that `resolve` knows."""
@@ -46,14 +50,19 @@ def confine(recipe: Recipe) -> None:
 
 
 def _astray(source: DataSource, recipe: Recipe) -> RecipeError | None:
-    """What is wrong with a text whose path is not that of a file sent with the recipe."""
-    if not source.path or _is_sent(source.path, recipe.folder):
-        return None
-    return RecipeError(
-        f"the text {source.path} did not come with the recipe",
-        "upload it under this relative name and name the upload, or take a packaged or a hub text",
-        file="recipe",
-    )
+    """What is wrong with a text that would be read from elsewhere than beside the recipe."""
+    if source.path and not _is_sent(source.path, recipe.folder):
+        return RecipeError(
+            f"the text {source.path} did not come with the recipe",
+            "upload it under this relative name and name the upload, or take a hub text",
+            file="recipe",
+        )
+    # The library that reads hub texts takes the name of a folder, and of a format, as well.
+    if source.hub and (not _HUB_ID.fullmatch(source.hub) or Path(source.hub).exists()):
+        return RecipeError(
+            f"{source.hub} is no text of the hub", "such as owner/name", file="recipe"
+        )
+    return None
 
 
 def _is_sent(path: str, folder: Path) -> bool:

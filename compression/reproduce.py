@@ -161,9 +161,13 @@ def _in_new_process(job: RerunJob, folder: Path, progress: Progress, name: str) 
             text=True,
         ) as process,
     ):
-        for line in process.stdout or ():
-            log.write(line)
-            progress.log(line.rstrip("\n"))
+        try:
+            for line in process.stdout or ():
+                log.write(line)
+                progress.log(line.rstrip("\n"))
+        except BaseException:
+            process.kill()  # it may not hear of whoever stops this one
+            raise
     if process.returncode != 0 or not (folder / RESULT).exists():
         tail = (folder / "log.txt").read_text(encoding="utf-8").strip().rpartition("\n")[2]
         raise NotReproducibleError(

@@ -6,23 +6,32 @@ does without. So one process more has it, is asked through a pipe, and ends with
 
 import multiprocessing
 import os
+import shutil
+import signal
 import threading
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from pyoxigraph import NamedNode
 
 from pressmark.api.errors import BusyError, MissingPackageError, WorkerError
-from pressmark.api.jobs.folders import FOLDER
+from pressmark.api.jobs.folders import nowhere
 from pressmark.api.jobs.jobs import Forecast, Step
+from pressmark.registry.errors import PressmarkError
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
 
+if TYPE_CHECKING:
+    from pressmark.compression.recipe import Recipe
+
+#: How long one check may take, and how long one waits for those before it.
 _SECONDS: Final = 120.0
+_WAIT: Final = 30.0
 #: What a recipe is called where its problems are told.
 _FILE: Final = "recipe"
 
@@ -38,6 +47,7 @@ class Question:
         seed: Instead of the recipe's.
         cache: Whether earlier results may stand in for steps.
         sequence: The last entry of the journal: what somebody saw before asking is known.
+        dry_run: Whether nothing is to be done, so that texts may be fetched now.
     """
 
     recipe: str
@@ -46,6 +56,7 @@ class Question:
     seed: int | None
     cache: bool
     sequence: int
+    dry_run: bool
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class Plan:
 
 
 class Checker:
-    """Checks recipes; its process starts with the first question.
+    """Checks recipes, one at a time; its process starts with the first question.
 
     Args:
         root: The registry's folder.
@@ -76,8 +87,9 @@ class Checker:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        nowhere(root)  # made first, so that the folder of all jobs is its owner's alone
         self._mutex = threading.Lock()
-        self._executor: Executor | None = None
+        self._process: _Process | None = None
 
     def plan(self, question: Question) -> Plan:
         """Checks a recipe completely, and tells what it would do.
@@ -88,42 +100,74 @@ class Checker:
             DataSetError: A text is missing, or may not be used like that.
             NotFoundError: Nothing is known under an input's name.
             AmbiguousNameError: Several artifacts have it.
-            BusyError: It took too long.
+            BusyError: It took too long, or others did.
             WorkerError: The process ended.
         """
         require_compression()
+        if not self._mutex.acquire(timeout=_WAIT):
+            raise BusyError("another recipe is being checked", "try again in a moment")
         try:
-            return self._running().submit(_planned, str(self._root), question).result(_SECONDS)
-        except TimeoutError:
-            raise BusyError(
-                f"the recipe was not checked within {_SECONDS:g} seconds",
-                "try again; a text of the hub may take long to fetch",
-            ) from None
-        except BrokenProcessPool:
-            self.close()
-            raise WorkerError(
-                "the process that checks recipes ended", "try again; the server's log says more"
-            ) from None
+            answer = self._running().ask(question)
+        except BaseException:
+            self._end()
+            raise
+        finally:
+            self._mutex.release()
+        if isinstance(answer, PressmarkError):
+            raise answer
+        return answer
 
     def close(self) -> None:
         """Ends the process; the next question starts another one."""
         with self._mutex:
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+            self._end()
 
-    def _running(self) -> Executor:
-        with self._mutex:
-            if self._executor is None:
-                folder = self._root / FOLDER
-                folder.mkdir(mode=0o700, exist_ok=True)
-                self._executor = ProcessPoolExecutor(
-                    max_workers=1,
-                    mp_context=multiprocessing.get_context("spawn"),
-                    initializer=_begin,
-                    initargs=(str(folder),),
+    def _running(self) -> "_Process":
+        if self._process is None:
+            self._process = _Process(self._root)
+        return self._process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
+
+
+class _Process:
+    """The process and the pipe to it."""
+
+    def __init__(self, root: Path) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, root), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, question: Question) -> Plan | PressmarkError:
+        """Gives the process's answer.
+
+        Raises:
+            BusyError: There is none for too long.
+            WorkerError: The process ended.
+        """
+        try:
+            self._connection.send(question)
+            if not self._connection.poll(_SECONDS):
+                raise BusyError(
+                    f"the recipe was not checked within {_SECONDS:g} seconds",
+                    "try again; a text of the hub may take long to fetch",
                 )
-            return self._executor
+            answer: Plan | PressmarkError = self._connection.recv()
+        except (EOFError, OSError):
+            raise WorkerError(
+                "the process that checks recipes ended", "try again; the server's log says more"
+            ) from None
+        return answer
+
+    def end(self) -> None:
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
 
 
 def require_compression() -> None:
@@ -142,27 +186,30 @@ def require_compression() -> None:
 # ---------------------------------------------------------------------- in the process itself
 
 
-def _begin(folder: str) -> None:
-    os.chdir(folder)  # no relative path leads anywhere else
-    threading.Thread(target=_end_with_server, daemon=True).start()
+def _serve(connection: Connection, root: Path) -> None:
+    """Answers questions until the server is gone."""
+    os.chdir(nowhere(root))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
+    with suppress(EOFError):
+        while True:
+            connection.send(_answer(root, connection.recv()))
 
 
-def _end_with_server() -> None:
-    server = multiprocessing.parent_process()
-    assert server is not None
-    wait([server.sentinel])
-    os._exit(0)
+def _answer(root: Path, question: Question) -> Plan | PressmarkError:
+    try:
+        return _planned(root, question)
+    except PressmarkError as error:
+        return error.with_traceback(None)
 
 
 @cache
-def _registry(root: str) -> Registry:
+def _registry(root: Path) -> Registry:
     return Registry.open(root)
 
 
-def _planned(root: str, question: Question) -> Plan:
+def _planned(root: Path, question: Question) -> Plan:
     from pressmark.compression.recipe import Recipe
     from pressmark.compression.recipe_inputs import confine
-    from pressmark.compression.runner import Runner
 
     registry = _registry(root)
     registry.await_entry(question.sequence)
@@ -171,12 +218,26 @@ def _planned(root: str, question: Question) -> Plan:
     named = {name: default for name, default in recipe.inputs.items() if default}
     named |= question.inputs
     inputs = {name: resolve(registry, value, paths=False) for name, value in named.items()}
-    runner = Runner(registry, cache=question.cache)
-    forecast = runner.forecast(recipe, inputs, seed=question.seed)
-    steps = tuple(
+    steps, free = _forecast(registry, recipe, inputs, question)
+    seed = recipe.seed if question.seed is None else question.seed
+    given = {name: iri.value for name, iri in inputs.items()}
+    return Plan(recipe.name, seed, given, steps, free)
+
+
+def _forecast(
+    registry: Registry, recipe: "Recipe", inputs: dict[str, NamedNode], question: Question
+) -> tuple[tuple[Step, ...], int]:
+    """The steps with their costs; without these where a text would have to be fetched first."""
+    from pressmark.compression.recipe_inputs import bind_inputs
+    from pressmark.compression.runner import Runner
+
+    if any(source.hub for source in recipe.data.values()) and not question.dry_run:
+        bind_inputs(registry, recipe, inputs)
+        planned = tuple(Step(each.name, each.step.name) for each in recipe.steps)
+        return planned, shutil.disk_usage(registry.root).free
+    forecast = Runner(registry, cache=question.cache).forecast(recipe, inputs, seed=question.seed)
+    steps = (
         Step(s.name, s.step, forecast=Forecast(s.seconds, s.bytes, s.reused, s.measured))
         for s in forecast.steps
     )
-    seed = recipe.seed if question.seed is None else question.seed
-    given = {name: iri.value for name, iri in inputs.items()}
-    return Plan(recipe.name, seed, given, steps, forecast.free_bytes)
+    return tuple(steps), forecast.free_bytes

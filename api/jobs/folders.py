@@ -14,6 +14,14 @@ FOLDER: Final = "jobs"
 _FILES: Final = "files"
 
 
+def nowhere(root: Path) -> Path:
+    """An empty folder to work in: a relative path that somebody sent leads to nothing there."""
+    folder = root / FOLDER / "nowhere"
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o500, exist_ok=True)
+    return folder
+
+
 def job_folder(root: Path, identifier: str) -> Path:
     """The folder of one job."""
     return root / FOLDER / identifier

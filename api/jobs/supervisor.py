@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from pressmark.api.jobs.folders import FOLDER, is_done_by_somebody
+from pressmark.api.jobs.folders import is_done_by_somebody, nowhere
 from pressmark.api.jobs.jobs import Failure, State
 from pressmark.api.jobs.queue import JobQueue
 from pressmark.api.jobs.store import Jobs
@@ -51,7 +51,6 @@ class Supervisor:
 
     def start(self) -> None:
         """Starts the workers; what was not done when the last server ended goes on."""
-        (self._root / FOLDER).mkdir(mode=0o700, exist_ok=True)
         self._workers = [_Worker(self._assignment) for _ in range(self._assignment.workers)]
         self._thread.start()
 
@@ -121,7 +120,7 @@ class _Worker:
         self._popen = subprocess.Popen(
             [sys.executable, "-P", "-m", "pressmark.api.jobs.worker"],
             stdin=subprocess.PIPE,
-            cwd=Path(assignment.root) / FOLDER,
+            cwd=nowhere(Path(assignment.root)),
             start_new_session=True,  # Ctrl-C is for the server, which ends its workers itself
         )
         assert self._popen.stdin is not None

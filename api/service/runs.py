@@ -331,6 +331,7 @@ def _planned(request: Request, registry: Store, order: RunOrder, caller: _Caller
         seed=order.seed,
         cache=order.cache,
         sequence=registry.journal.refresh(),
+        dry_run=order.dry_run,
     )
     return checker.plan(question)
 
