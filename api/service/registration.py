@@ -15,6 +15,7 @@ from pyoxigraph import NamedNode
 from pressmark.api.errors import UnsupportedMediaTypeError
 from pressmark.api.schemas import schema
 from pressmark.api.service.attempts import Attempts
+from pressmark.api.service.bodies import allow_body
 from pressmark.api.service.dependencies import Store, UploadFolder
 from pressmark.api.service.fetching import Fetches
 from pressmark.api.service.resources import NAME, Integer, Name, answers, json_answer
@@ -156,6 +157,7 @@ async def upload_piece(
     if request.headers.get("content-type") != PIECE:
         raise UnsupportedMediaTypeError("a piece of an upload has another type", f"send {PIECE}")
     found = uploads.get(upload, _agent(request))
+    allow_body(request, max((found.size or 0) - found.offset, 0))
     return json_answer(request, await uploads.append(found, upload_offset, request.stream()))
 
 

@@ -12,6 +12,7 @@ from pressmark.api.jobs.runs import Runs
 from pressmark.api.jobs.supervisor import Supervisor
 from pressmark.api.jobs.worker import Assignment
 from pressmark.api.service.app import create_app
+from pressmark.api.service.connections import limited
 from pressmark.api.service.security import Gate
 from pressmark.api.service.settings import Settings
 from pressmark.api.service.tokens import Principal, Scope
@@ -35,6 +36,10 @@ def run(folder: Path, settings: Settings) -> None:
         log_level="info",
         server_header=False,
         timeout_keep_alive=30,
+        http=limited(settings.requests),
+        ws="none",
+        h11_max_incomplete_event_size=settings.requests.head_bytes,
+        limit_concurrency=settings.requests.connections,
     )
     server = uvicorn.Server(config)
     app.state.is_stopping = lambda: server.should_exit

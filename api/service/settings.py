@@ -110,7 +110,8 @@ class RequestLimits(Section):
 
     Attributes:
         body_bytes: The longest body, where a route does not say otherwise.
-        head_seconds: How long a client may take for a request's line and header fields.
+        head_bytes: The longest line with header fields of a request.
+        head_seconds: How long a client may take for them.
         idle_seconds: How long a client may send nothing of a body, or take nothing of an answer.
         bytes_per_second: How fast a body must arrive and an answer be taken, on the average of
             `idle_seconds`.
@@ -118,6 +119,7 @@ class RequestLimits(Section):
     """
 
     body_bytes: Positive = 8 << 20
+    head_bytes: Positive = 1 << 16
     head_seconds: Seconds = 20.0
     idle_seconds: Seconds = 30.0
     bytes_per_second: Positive = 512

@@ -95,6 +95,12 @@ def test_an_upload_is_gone_on_with_where_it_broke_off(writer: TestClient) -> Non
     assert send(writer, upload, 5, b"56789").json()["offset"] == 10
 
 
+def test_a_piece_may_be_longer_than_other_bodies(writer: TestClient) -> None:
+    data = bytes(9 << 20)
+    upload = announce(writer, "a.bin", len(data))
+    assert send(writer, upload, 0, data).json()["offset"] == len(data)
+
+
 def test_more_bytes_than_announced_are_refused(writer: TestClient) -> None:
     upload = announce(writer, "a.bin", 3)
     assert send(writer, upload, 0, b"0123").status_code == 413
