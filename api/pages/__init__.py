@@ -15,6 +15,7 @@ from pressmark.api.pages import (
     console,
     failures,
     login,
+    represented,
     runs,
 )
 
@@ -25,4 +26,5 @@ def add_to(app: FastAPI) -> None:
     """Adds the pages to an application; after its error handlers, which are shown as pages too."""
     for group in _ROUTES:
         app.include_router(group.routes, include_in_schema=False)
+    represented.add_to(app)
     failures.add_to(app)

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pyoxigraph import NamedNode
 
-from pressmark.api.pages.access import Seen, visitor
+from pressmark.api.pages.access import Seen, Visitor, visitor
 from pressmark.api.pages.graph import BOX_HEIGHT, BOX_WIDTH, SIZES, drawing
-from pressmark.api.pages.rendering import page, uuid
+from pressmark.api.pages.rendering import HEADERS, text, uuid
 from pressmark.api.service.dependencies import Artifact, Store
 from pressmark.api.service.profiles import Profiles
 from pressmark.api.telling import chosen
 from pressmark.registry.facts import ArtifactSummary, Reader, optional_node
 from pressmark.registry.lineage import Lineage, doubts, lineage_graph
+from pressmark.registry.registry import Registry
 from pressmark.registry.report import FORMATS, Report, build, nobody
 from pressmark.registry.report.model import Evaluation, MachineFact, Quantity
 from pressmark.registry.report.picture import quality_plots
@@ -50,11 +51,26 @@ def show(
     """The page of an artifact; under any other of its names it leads there."""
     if request.path_params["artifact"] != uuid(artifact):
         return RedirectResponse(f"/artifacts/{uuid(artifact)}", 303)
+    return HTMLResponse(written(request, registry, artifact, seen, nodes), headers=HEADERS)
+
+
+def written(
+    request: Request, registry: Registry, artifact: NamedNode, seen: Visitor, nodes: int = SIZES[0]
+) -> str:
+    """The page of an artifact as HTML.
+
+    Args:
+        request: What was asked.
+        registry: The registry.
+        artifact: Its IRI.
+        seen: Who looks at it.
+        nodes: How many artifacts of its lineage are drawn at most.
+    """
     profiles: Profiles = request.app.state.profiles
     names = profiles.name_of if seen.principal.agent else nobody
     report = build(registry, artifact, verified=False, names=names)
     around = lineage_graph(registry, artifact)
-    return page(
+    return text(
         request,
         "artifact",
         report=report,

@@ -22,12 +22,13 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_HEADERS: Final = {
+HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "Cache-Control": "private, no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Vary": "Cookie, Authorization",
+    "Vary": "Accept, Cookie, Authorization",
 }
+"""What every page is sent with."""
 _TONES: Final = {Evidence.REFUTED: "bad", Evidence.NONE: "fair"}
 _STATUSES: Final = {"succeeded": "good", "reused": "good", "failed": "bad", "aborted": "bad"}
 _UUID: Final = re.compile(r"urn:uuid:")
@@ -42,17 +43,18 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
         status: The HTTP status.
         values: What the template speaks of.
     """
-    text = (
-        _environment()
-        .get_template(f"{template}.html.j2")
-        .render(
-            path=request.url.path,
-            visitor=getattr(request.state, "visitor", None),
-            secret_field=FIELD,
-            **values,
-        )
+    return HTMLResponse(text(request, template, **values), status, HEADERS)
+
+
+def text(request: Request, template: str, **values: Any) -> str:
+    """A page as HTML, to be sent with `HEADERS`; see `page`."""
+    known = _environment().get_template(f"{template}.html.j2")
+    return known.render(
+        path=request.url.path,
+        visitor=getattr(request.state, "visitor", None),
+        secret_field=FIELD,
+        **values,
     )
-    return HTMLResponse(text, status, _HEADERS)
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pyoxigraph import NamedNode
 
 from pressmark.api.errors import ForbiddenError
@@ -15,10 +15,11 @@ from pressmark.api.jobs.checker import require_compression
 from pressmark.api.jobs.jobs import ENDED, State
 from pressmark.api.jobs.runs import Runs, RunView
 from pressmark.api.pages.access import Form, Seen, Visitor, visitor
-from pressmark.api.pages.rendering import page
+from pressmark.api.pages.rendering import HEADERS, page, text
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.dependencies import RunList, Store
 from pressmark.registry.facts import ArtifactSummary, Reader, summaries
+from pressmark.registry.registry import Registry
 
 routes = APIRouter(prefix="/runs", dependencies=[Depends(visitor)])
 _PAGE: Final = 50
@@ -41,8 +42,13 @@ def show(request: Request, registry: Store, runs: RunList, seen: Seen, run: str)
     view = runs.get(run)
     if run != view.id:
         return RedirectResponse(f"/runs/{view.id}", 303)
+    return HTMLResponse(written(request, registry, view, seen), headers=HEADERS)
+
+
+def written(request: Request, registry: Registry, view: RunView, seen: Visitor) -> str:
+    """The page of a run as HTML."""
     is_ours, has_ended = view.posted is not None, view.state in ENDED
-    return page(
+    return text(
         request,
         "run",
         run=view,
