@@ -120,6 +120,18 @@ CASES: list[tuple[str, dict[str, Any], str, list[tuple[Any, ...]]]] = [
         ("pruned", "example after import", "executed", "checked"),
         ("base", NONE, "executed", "checked"),
     ]),
+    ("changes", {"artifact": "int8"}, "sequence activityKind what agentId", [
+        (6, "Evaluate", "text", "agent-1"), (10, "Check", "holds", "agent-1"),
+        (11, "Reproduce", "holds", "agent-1"), (13, "Promotion", "prod", "agent-1"),
+        (15, "Tagging", "edge", "agent-1"), (27, "Reporting", "text/html", "agent-1"),
+    ]),
+    ("changes", {"artifact": "int4"}, "sequence activityKind what", [
+        (21, "Check", "holds"), (22, "Check", "refuted"), (23, "Retirement", "wrong scales"),
+    ]),
+    ("changes", {"artifact": "pruned"}, "sequence activityKind what", [
+        (9, "Check", "holds"), (14, "Promotion", "staging"), (16, "Tagging", "edge"),
+        (17, "Tagging", "edge removed"),
+    ]),
     ("derivation_edges", {"artifact": "pruned"}, "derivation parent activity", [
         ("pruned#derivation-0", "base", "making pruned"),
     ]),
