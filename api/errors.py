@@ -3,7 +3,6 @@
 ::
 
     PressmarkError                  (pressmark.registry.errors)
-    ├── MissingPackageError         a package of an extra is not installed
     └── RequestError                a request cannot be answered; carries its HTTP status
         ├── MalformedQueryError     400  the query text is not SPARQL
         ├── UnauthorizedError       401  nobody is known by this token
@@ -29,10 +28,6 @@
 from typing import ClassVar
 
 from pressmark.registry.errors import PressmarkError
-
-
-class MissingPackageError(PressmarkError):
-    """Something needs a package that comes with an extra, such as torch."""
 
 
 class RequestError(PressmarkError):

@@ -162,6 +162,10 @@ class PM:
     """What was found in particular: the first difference, the counts."""
     distributionDigest: Final = _Node("https://w3id.org/pressmark/ns#distributionDigest")
     """The SHA-256 over the installed files of a program."""
+    edgeEvidence: Final = _Node("https://w3id.org/pressmark/ns#edgeEvidence")
+    """What is known of an edge: 'refuted', 'none', 'checked' or 'reproduced'. Derived by a question, never part of a record."""
+    edgeOrigin: Final = _Node("https://w3id.org/pressmark/ns#edgeOrigin")
+    """Whether a step of this registry made an edge ('executed') or somebody stated it ('declared'). Derived by a question, never part of a record."""
     engineRole: Final = _Node("https://w3id.org/pressmark/ns#engineRole")
     """The program that executed the activity."""
     errorMessage: Final = _Node("https://w3id.org/pressmark/ns#errorMessage")
@@ -176,6 +180,8 @@ class PM:
     """How many files a content has."""
     fileName: Final = _Node("https://w3id.org/pressmark/ns#fileName")
     """The name of a file, relative, with '/' between folders."""
+    finding: Final = _Node("https://w3id.org/pressmark/ns#finding")
+    """One thing that verifying found wrong. Told in a report, never part of a record."""
     hadMeasurement: Final = _Node("https://w3id.org/pressmark/ns#hadMeasurement")
     """Something that was measured."""
     hadParameter: Final = _Node("https://w3id.org/pressmark/ns#hadParameter")

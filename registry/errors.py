@@ -8,6 +8,7 @@
     ├── InvalidInputError       an argument, a file or an RDF document is malformed
     │   ├── FileRefusedError    a file that must not be taken in, such as a link out of its folder
     │   └── ConflictError       it does not go with what is here, such as retiring what is retired
+    ├── MissingPackageError     something needs a package that comes with an extra
     ├── RecordRefusedError      a record breaks the shapes; nothing was stored
     ├── StoreError
     │   ├── StoreLockedError    nothing can be written now: another process is writing
@@ -110,6 +111,12 @@ class FileRefusedError(InvalidInputError):
         self.file = file
         self.problem = problem
         super().__init__(f"{folder / file} {problem}", hint)
+
+
+class MissingPackageError(PressmarkError):
+    """Something needs a package that comes with an extra, such as torch."""
+
+    advice = "pip install 'pressmark[all]'"
 
 
 class RecordRefusedError(PressmarkError):

@@ -11,7 +11,6 @@ from pressmark.api.cli.progress import RichProgress
 from pressmark.api.plain import setting
 from pressmark.registry import lineage as lineages
 from pressmark.registry import search, transfer, views
-from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.folders import local_path
 
 All = Annotated[bool, typer.Option("--all", help="Print every number; --json always has them all.")]
@@ -160,9 +159,5 @@ def report(
     if json:
         print_json(built)
         return
-    file = local_path(output)
-    if file.suffix not in (".html", ".md"):
-        raise InvalidInputError(f"{output} is neither .html nor .md", "choose one: -o report.html")
-    text = reports.to_html(built) if file.suffix == ".html" else reports.to_markdown(built)
-    file.write_text(text, encoding="utf-8")
+    local_path(output).write_bytes(reports.format_of_file(output).write(built, registry))
     stderr.print(f"wrote {output}")

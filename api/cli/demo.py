@@ -233,5 +233,6 @@ def _report(registry: Registry, deployed: NamedNode, output: Path) -> Path:
     from pressmark.registry import report
 
     page = output / "report.html"
-    page.write_text(report.to_html(report.build(registry, deployed)), encoding="utf-8")
+    built = report.build(registry, deployed)
+    page.write_bytes(report.format_named("html").write(built, registry))
     return page

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pressmark.api.errors import MissingPackageError
 from pressmark.registry.config import FILE_NAME
 from pressmark.registry.errors import (
     InvalidInputError,
+    MissingPackageError,
     PressmarkError,
     StorageFullError,
     StoreError,

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 from pyoxigraph import NamedNode
 
-from pressmark.api.errors import BusyError, MissingPackageError, WorkerError
+from pressmark.api.errors import BusyError, WorkerError
 from pressmark.api.jobs.folders import nowhere
 from pressmark.api.jobs.jobs import Forecast, Step
-from pressmark.registry.errors import PressmarkError
+from pressmark.registry.errors import MissingPackageError, PressmarkError
 from pressmark.registry.registry import Registry
 from pressmark.registry.search import resolve
 

@@ -19,7 +19,7 @@ from pressmark.registry.lineage import Lineage, doubts, lineage_graph
 from pressmark.registry.registry import Registry
 from pressmark.registry.report import FORMATS, Report, build, nobody
 from pressmark.registry.report.model import Evaluation, MachineFact, Quantity
-from pressmark.registry.report.picture import quality_plots
+from pressmark.registry.report.plots import quality_plots
 
 routes = APIRouter(prefix="/artifacts", dependencies=[Depends(visitor)])
 _DEPENDENTS: Final = 100

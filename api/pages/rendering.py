@@ -14,8 +14,16 @@ from pressmark.api.pages import assets
 from pressmark.api.pages.access import FIELD
 from pressmark.registry.facts import short_id
 from pressmark.registry.lineage import Assurance, Edge, Evidence
-from pressmark.registry.report.picture import SYMBOLS, bytes_text
-from pressmark.registry.report.render import cut, kind, moment, quantity, size, visible
+from pressmark.registry.report.templating import shown
+from pressmark.registry.report.wording import (
+    SYMBOLS,
+    bytes_text,
+    cut,
+    kind,
+    moment,
+    quantity,
+    size,
+)
 
 #: Scripts, styles and pictures come from here alone, and nothing is written within the page.
 _POLICY: Final = (
@@ -70,7 +78,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=visible,
+        finalize=shown,
     )
     environment.globals.update(asset=assets.address)
     environment.filters.update(

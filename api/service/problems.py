@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from pressmark.api.errors import MissingPackageError, RequestError
+from pressmark.api.errors import RequestError
 from pressmark.api.service.headers import SECURITY
 from pressmark.api.service.refusals import STATUSES, Refusals
 from pressmark.compression.errors import RecipeError
@@ -33,7 +33,7 @@ _STATUS: Final[tuple[tuple[type[registry.PressmarkError], int], ...]] = (
     (registry.StoreError, 500),
     (registry.BlobMissingError, 404),
     (registry.BlobDamagedError, 422),
-    (MissingPackageError, 501),
+    (registry.MissingPackageError, 501),
 )
 
 

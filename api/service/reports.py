@@ -45,7 +45,7 @@ _PAGE_POLICY: Final = (
 @routes.get(
     "/artifacts/{artifact}/report",
     summary="An audit report, written now",
-    responses=answers(None, 404, 406, 409, 422)
+    responses=answers(None, 404, 406, 409, 422, 501)
     | {200: {"description": "The report", "model": schema(Report), "content": _DOCUMENTS}},
 )
 def artifact_report(
@@ -64,7 +64,7 @@ def artifact_report(
         return json_answer(request, built)
     written = FORMATS[chosen]
     name = f"{built.artifact.name}.report{written.suffix}"
-    return _document(request, written.write(built), written.media_type, name)
+    return _document(request, written.write(built, registry), written.media_type, name)
 
 
 class Wanted(BaseModel):
@@ -81,7 +81,7 @@ class Wanted(BaseModel):
     status_code=201,
     summary="Write an audit report and keep it",
     dependencies=[Depends(needs(Scope.WRITE))],
-    responses=answers(None, 404, 409, 422) | {201: {"model": schema(KeptReport)}},
+    responses=answers(None, 404, 409, 422, 501) | {201: {"model": schema(KeptReport)}},
 )
 def register_report(
     request: Request,

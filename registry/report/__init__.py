@@ -14,7 +14,6 @@ from pressmark.registry.report.registering import (
     kept_reports,
     register_report,
 )
-from pressmark.registry.report.render import to_html, to_markdown
 
 __all__ = [
     "FORMATS",
@@ -30,6 +29,4 @@ __all__ = [
     "kept_reports",
     "nobody",
     "register_report",
-    "to_html",
-    "to_markdown",
 ]

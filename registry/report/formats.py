@@ -6,8 +6,13 @@ from types import MappingProxyType
 from typing import Final
 
 from pressmark.registry.errors import InvalidInputError
+from pressmark.registry.facts import Reader
+from pressmark.registry.report.compose import compose
+from pressmark.registry.report.html import to_html
+from pressmark.registry.report.jsonld import MEDIA_TYPE, to_jsonld
+from pressmark.registry.report.markdown import to_markdown
 from pressmark.registry.report.model import Report
-from pressmark.registry.report.render import to_html, to_markdown
+from pressmark.registry.report.pdf import to_pdf
 
 
 @dataclass(frozen=True)
@@ -18,26 +23,37 @@ class Format:
         name: What it is asked for by, such as "html".
         media_type: Its media type, without parameters.
         suffix: What its files' names end in, with the dot.
-        write: Writes a report in it. Law: equal reports give equal bytes.
+        write: Writes a report in it, given the registry that it is of. Law: equal reports of the
+            same state give equal bytes.
     """
 
     name: str
     media_type: str
     suffix: str
-    write: Callable[[Report], bytes]
+    write: Callable[[Report, Reader], bytes]
 
 
-def _html(report: Report) -> bytes:
-    return to_html(report).encode()
+def _html(report: Report, _: Reader) -> bytes:
+    return to_html(compose(report)).encode()
 
 
-def _markdown(report: Report) -> bytes:
-    return to_markdown(report).encode()
+def _markdown(report: Report, _: Reader) -> bytes:
+    return to_markdown(compose(report)).encode()
+
+
+def _pdf(report: Report, _: Reader) -> bytes:
+    return to_pdf(compose(report))
+
+
+def _jsonld(report: Report, reader: Reader) -> bytes:
+    return to_jsonld(report, reader).encode()
 
 
 _ALL: Final = (
     Format("html", "text/html", ".html", _html),
     Format("markdown", "text/markdown", ".md", _markdown),
+    Format("pdf", "application/pdf", ".pdf", _pdf),
+    Format("jsonld", MEDIA_TYPE, ".jsonld", _jsonld),
 )
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType({one.name: one for one in _ALL})

@@ -24,6 +24,7 @@ from pressmark.registry.ids import utc_now
 from pressmark.registry.lineage import Edge, Lineage, ancestors, chain_assurance
 from pressmark.registry.registry import Registry
 from pressmark.registry.report.model import (
+    Change,
     Dependent,
     Evaluation,
     Licence,
@@ -41,17 +42,19 @@ from pressmark.registry.report.model import (
 )
 from pressmark.registry.verify import Verification, verify
 
-SECTIONS: Final = (
-    ("Identity", "artifact_facts", "artifact"),
-    ("Files", "artifact_files", "artifact"),
-    ("Where it comes from", "ancestors", "artifact"),
-    ("Assurance", "assurance", "artifact"),
-    ("Steps and parameters", "recipe", "artifact"),
-    ("Evidence", "evidence", "artifact"),
-    ("Quality along the chain", "quality", "artifact"),
-    ("What depends on it", "impact", "thing"),
+QUERIES: Final = (
+    ("identity", "artifact_facts", "artifact"),
+    ("identity", "artifact_files", "artifact"),
+    ("lineage", "ancestors", "artifact"),
+    ("lineage", "assurance", "artifact"),
+    ("steps", "recipe", "artifact"),
+    ("steps", "evidence", "artifact"),
+    ("quality", "quality", "artifact"),
+    ("changes", "changes", "artifact"),
+    ("changes", "reports", "artifact"),
+    ("dependents", "impact", "thing"),
 )
-"""The sections that a query gives again, with the query's name and parameter."""
+"""The places of a report that a query gives again, with the query's name and parameter."""
 
 _COSTS: Final = (
     ("wallSeconds", "elapsed time", "s"),
@@ -120,6 +123,7 @@ def gather(
     retired = reader.rows("retirements", artifact=artifact)
     machines = dict.fromkeys(step.environment for step in steps if step.environment)
     evaluations = tuple(_evaluations(reader, known))
+    changes = tuple(map(_change, reader.rows("changes", artifact=artifact)))
     inputs = [used for one in steps for used in one.used]
     inputs += [used for one in evaluations for used in one.used]
     return Report(
@@ -135,16 +139,18 @@ def gather(
         machines=tuple(_machine(reader, iri) for iri in machines),
         evaluations=evaluations,
         licences=tuple(_licences(known.values(), inputs)),
+        changes=changes,
         dependents=tuple(_dependents(reader, artifact)),
         verification=verification,
-        queries=tuple(_query(*section, artifact) for section in SECTIONS),
-        people=_people(steps, names),
+        queries=tuple(_query(*asked, artifact) for asked in QUERIES),
+        people=_people(steps, changes, names),
     )
 
 
-def _people(steps: Iterable[StepReport], names: Names) -> dict[str, str]:
-    agents = dict.fromkeys(party.name for step in steps for party in step.parties)
-    return {agent: name for agent in agents if (name := names(agent)) is not None}
+def _people(steps: Iterable[StepReport], changes: Iterable[Change], names: Names) -> dict[str, str]:
+    agents = {party.name for step in steps for party in step.parties}
+    agents |= {change.agent for change in changes if change.agent}
+    return {agent: name for agent in sorted(agents) if (name := names(agent)) is not None}
 
 
 def _withdrawal(rows: Sequence[Row]) -> Withdrawal | None:
@@ -153,7 +159,8 @@ def _withdrawal(rows: Sequence[Row]) -> Withdrawal | None:
 
 def _query(section: str, name: str, parameter: str, artifact: NamedNode) -> Query:
     asked = question(name)
-    return Query(section, asked.question, asked.bind(**{parameter: artifact}))
+    settings = (Setting(parameter, artifact.value),)
+    return Query(section, name, settings, asked.question, asked.bind(**{parameter: artifact}))
 
 
 # -------------------------------------------------------------------------------------- the steps
@@ -274,6 +281,7 @@ def _proofs(rows: Iterable[Row]) -> Iterator[Proof]:
         yield Proof(
             about=node(row, "about"),
             kind=local_name(node(row, "activityKind")),
+            activity=node(row, "activity"),
             verdict=local_name(node(row, "verdict")),
             at=row["endedAt"].value,
             claims=tuple(claim for one in found if (claim := text(one, "claim")) is not None),
@@ -299,7 +307,7 @@ def _evaluations(
     rows = reader.rows("evaluations", artifact=list(known))
     if not rows:
         return
-    activities = [node(row, "activity") for row in rows]
+    activities = list(dict.fromkeys(node(row, "activity") for row in rows))
     parameters = _by(reader.rows("step_parameters", step=activities), "step")
     usages = _by(reader.rows("usages", activity=activities), "activity")
     found = [
@@ -319,6 +327,7 @@ def _evaluation(
     activity, compared = node(row, "activity"), optional_node(row, "comparedWith")
     return Evaluation(
         artifact=known[node(row, "artifact")],
+        activity=activity,
         dataset=row["datasetName"].value,
         dataset_digest=row["datasetDigest"].value,
         compared_with=None if compared is None else _name(compared, known),
@@ -342,6 +351,17 @@ def _licences(artifacts: Iterable[ArtifactSummary], inputs: Iterable[Used]) -> I
         if used.license is not None and used.source is not None and used.entity not in seen:
             seen.add(used.entity)
             yield Licence(f"{used.role} data", used.name, used.license, used.source)
+
+
+def _change(row: Row) -> Change:
+    return Change(
+        at=row["endedAt"].value,
+        activity=node(row, "activity"),
+        kind=local_name(node(row, "activityKind")),
+        what=row["what"].value,
+        agent=text(row, "agentId"),
+        sequence=int(row["sequence"].value),
+    )
 
 
 def _dependents(reader: Reader, artifact: NamedNode) -> Iterator[Dependent]:

@@ -76,6 +76,7 @@ class Proof:
     Attributes:
         about: The edge.
         kind: "Check" or "Reproduce".
+        activity: The check or re-run.
         verdict: "holds", "refuted" or "inconclusive".
         at: When.
         claims: The statements that were checked.
@@ -84,6 +85,7 @@ class Proof:
 
     about: NamedNode
     kind: str
+    activity: NamedNode
     verdict: str
     at: str
     claims: tuple[str, ...]
@@ -165,6 +167,7 @@ class Evaluation:
 
     Attributes:
         artifact: The artifact.
+        activity: What measured it.
         dataset: Name of the data.
         dataset_digest: Its SHA-256.
         compared_with: Name of the artifact that it was compared with.
@@ -175,6 +178,7 @@ class Evaluation:
     """
 
     artifact: ArtifactSummary
+    activity: NamedNode
     dataset: str
     dataset_digest: str
     compared_with: str | None
@@ -249,12 +253,49 @@ class Dependent:
 
 
 @dataclass(frozen=True)
+class Change:
+    """Something that happened to the artifact after it was made.
+
+    Attributes:
+        at: When.
+        activity: What happened.
+        kind: Its class, such as "Promotion".
+        what: The alias, tag, verdict, data set, format or reason.
+        agent: Opaque identifier of whoever asked for it.
+        sequence: Place of its record in the journal.
+    """
+
+    at: str
+    activity: NamedNode
+    kind: str
+    what: str
+    agent: str | None
+    sequence: int
+
+
+@dataclass(frozen=True)
 class Query:
-    """How to ask for a section's rows again."""
+    """How to ask for a section's rows again.
+
+    Attributes:
+        section: The section's place in the report, such as "lineage".
+        name: Name of the packaged question.
+        parameters: What it was asked about.
+        question: What it answers, in words.
+        sparql: The whole query.
+    """
 
     section: str
+    name: str
+    parameters: tuple[Setting, ...]
     question: str
     sparql: str
+
+    @property
+    def command(self) -> str:
+        """The command that asks it."""
+        asked = " ".join(f"{one.name}={one.value}" for one in self.parameters)
+        return f"pressmark query {self.name} {asked}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -274,6 +315,7 @@ class Report:
         machines: Where they ran.
         evaluations: What was measured along the way, oldest first.
         licences: The licences along the way.
+        changes: What happened to it since, in the journal's order.
         dependents: What was made from it.
         verification: What a verification found just now; None if none was made.
         queries: How to ask again.
@@ -292,10 +334,20 @@ class Report:
     machines: tuple[Machine, ...]
     evaluations: tuple[Evaluation, ...]
     licences: tuple[Licence, ...]
+    changes: tuple[Change, ...]
     dependents: tuple[Dependent, ...]
     verification: Verification | None
     queries: tuple[Query, ...]
     people: Mapping[str, str]
+
+    @property
+    def activities(self) -> tuple[NamedNode, ...]:
+        """Every activity that the report tells of, each once."""
+        found = [step.iri for step in self.steps]
+        found += [proof.activity for step in self.steps for proof in step.proofs]
+        found += [one.activity for one in self.evaluations]
+        found += [one.activity for one in self.changes]
+        return tuple(dict.fromkeys(found))
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
-"""The geometry of the pictures in a report: the lineage, and quality over size.
+"""The geometry of the picture of a lineage.
 
-Only places are computed here; the templates draw them, and escape every text while they do.
+Only places are computed here; a template draws them, and escapes every text while it does.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -12,23 +11,20 @@ from typing import Final
 from pyoxigraph import NamedNode
 
 from pressmark.registry.facts import ArtifactSummary
-from pressmark.registry.lineage import Edge, Evidence, Lineage, Origin
+from pressmark.registry.lineage import Edge, Lineage, Origin
 from pressmark.registry.report.layered import Point, layered
-from pressmark.registry.report.model import Report
+from pressmark.registry.report.wording import SYMBOLS
 
 BOX_WIDTH: Final = 272.0
 BOX_HEIGHT: Final = 78.0
 _COLUMN: Final = BOX_WIDTH + 36.0
-_ROW: Final = BOX_HEIGHT + 82.0
+_ROW: Final = BOX_HEIGHT + 66.0
 _MARGIN: Final = 14.0
 
-SYMBOLS: Final = {
-    Evidence.REFUTED: "✗",
-    Evidence.NONE: "?",
-    Evidence.CHECKED: "✓",
-    Evidence.REPRODUCED: "✓✓",
-}
-"""What stands for evidence beside its word: nothing is told by colour alone."""
+MOST_DRAWN: Final = 24
+"""So many artifacts are drawn, the nearest to the one that the report is about."""
+DEEPEST_DRAWN: Final = 7
+"""So many edges away from it at most: what is drawn fits on a page."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +34,15 @@ class Box:
     Attributes:
         x: Left edge.
         y: Top edge.
-        artifact: The artifact; None for a place outside.
-        outside: The place, where it is one.
+        artifact: The artifact; None for a place outside, or what is not drawn.
+        place: What stands in it instead: "outside" and where, or "earlier" and what.
         is_root: Whether the report is about it.
     """
 
     x: float
     y: float
     artifact: ArtifactSummary | None
-    outside: str
+    place: tuple[str, str]
     is_root: bool
 
 
@@ -86,25 +82,35 @@ class Picture:
         height: Of the drawing, in pixels.
         boxes: Artifacts and places outside.
         arrows: Edges.
+        left_out: How many artifacts are not drawn.
     """
 
     width: float
     height: float
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
+    left_out: int
 
 
 @dataclass(frozen=True)
 class _Sketch:
-    """A lineage as a graph: keys are artifacts, or edges that end at a place outside."""
+    """A lineage as a graph: keys are artifacts, or edges that begin where nothing is drawn."""
 
     keys: Sequence[NamedNode]
     links: Sequence[tuple[int, int]]
     edges: Sequence[Edge]
 
+    @property
+    def drawn(self) -> int:
+        """How many artifacts are drawn."""
+        return len(set(self.keys) - {edge.about for edge in self.edges})
+
 
 def lineage_picture(lineage: Lineage) -> Picture:
-    """Places a lineage in layers: everything stands below all that it was made from."""
+    """Places a lineage in layers: everything stands below all that it was made from.
+
+    Of a large lineage what is nearest to its root is drawn.
+    """
     sketch = _sketch(lineage)
     drawn = layered(len(sketch.keys), sketch.links)
     places = drawn.places
@@ -119,16 +125,20 @@ def lineage_picture(lineage: Lineage) -> Picture:
                 sketch.edges, sketch.links, drawn.bends, strict=True
             )
         ),
+        left_out=len(lineage.nodes) - sketch.drawn,
     )
 
 
 def _sketch(lineage: Lineage) -> _Sketch:
-    keys = [one.iri for one in lineage.nodes]
+    near = sorted(lineage.nodes, key=lambda one: one.depth)[:MOST_DRAWN]
+    keys = [one.iri for one in near if one.depth <= DEEPEST_DRAWN]
     index = {iri: place for place, iri in enumerate(keys)}
     links: list[tuple[int, int]] = []
     edges: list[Edge] = []
     for edge in reversed(lineage.edges):
-        if edge.parent is None:
+        if edge.child not in index:
+            continue
+        if edge.parent is None or edge.parent not in index:
             keys.append(edge.about)
             start = len(keys) - 1
         else:
@@ -140,20 +150,23 @@ def _sketch(lineage: Lineage) -> _Sketch:
 
 def _boxes(sketch: _Sketch, lineage: Lineage, places: Sequence[Point]) -> Iterator[Box]:
     known = {one.iri: one.artifact for one in lineage.nodes}
-    outside = {edge.about: edge.child for edge in sketch.edges if edge.parent is None}
+    edges = {edge.about: edge for edge in sketch.edges}
     for key, (column, row) in zip(sketch.keys, places, strict=True):
         x, y = _MARGIN + column * _COLUMN, _MARGIN + row * _ROW
         if key in known:
-            yield Box(x, y, known[key], "", key == lineage.root)
+            yield Box(x, y, known[key], ("", ""), key == lineage.root)
         else:
-            yield Box(x, y, None, _place(known[outside[key]]), is_root=False)
+            yield Box(x, y, None, _place(edges[key], lineage), is_root=False)
 
 
-def _place(artifact: ArtifactSummary) -> str:
+def _place(edge: Edge, lineage: Lineage) -> tuple[str, str]:
+    if edge.parent is not None:
+        return "earlier", f"{lineage.node(edge.parent).name}: see the table"
+    artifact = lineage.node(edge.child).artifact
     if artifact.imported_from is None:
-        return "parents not stated"
+        return "outside", "parents not stated"
     revision = f" @ {artifact.source_revision}" if artifact.source_revision else ""
-    return artifact.imported_from + revision
+    return "outside", artifact.imported_from + revision
 
 
 def _arrow(edge: Edge, start: Point, end: Point, bends: Sequence[Point]) -> Arrow:
@@ -186,131 +199,3 @@ def _middle(place: Point) -> Point:
 
 def _at(point: Point) -> str:
     return f"{point[0]:.1f},{point[1]:.1f}"
-
-
-# -------------------------------------------------------------------------------- quality over size
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A measured artifact in the plot."""
-
-    x: float
-    y: float
-    name: str
-    text: str
-    anchor: str
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A place on an axis and its label."""
-
-    at: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Perplexity over size on one data set; smaller is better on both axes.
-
-    Attributes:
-        dataset: The data set.
-        metric: What is on the vertical axis.
-        marks: The artifacts, in the order of the chain.
-        line: SVG path data through them.
-        across: Ticks of the horizontal axis, in bytes.
-        up: Ticks of the vertical axis.
-    """
-
-    dataset: str
-    metric: str
-    marks: tuple[Mark, ...]
-    line: str
-    across: tuple[Tick, ...]
-    up: tuple[Tick, ...]
-
-
-PLOT_LEFT: Final = 64.0
-PLOT_RIGHT: Final = 640.0
-PLOT_TOP: Final = 20.0
-PLOT_BOTTOM: Final = 240.0
-
-
-def quality_plots(report: Report, metric: str = "perplexity") -> tuple[Plot, ...]:
-    """One plot for each data set on which at least two artifacts of the chain were measured."""
-    by_data: dict[str, dict[NamedNode, tuple[ArtifactSummary, float]]] = {}
-    for found in report.evaluations:
-        value = found.value(metric)
-        if value is not None and math.isfinite(value) and found.artifact.size:
-            measured = by_data.setdefault(found.dataset, {})
-            measured[found.artifact.iri] = (found.artifact, value)
-    return tuple(
-        _plot(dataset, metric, list(measured.values()))
-        for dataset, measured in by_data.items()
-        if len(measured) > 1
-    )
-
-
-def _plot(dataset: str, metric: str, points: Sequence[tuple[ArtifactSummary, float]]) -> Plot:
-    sizes = _ticks([0.0, *(float(artifact.size or 0) for artifact, _ in points)])
-    values = _ticks([value for _, value in points])
-    across = _scale(sizes, PLOT_LEFT, PLOT_RIGHT)
-    up = _scale(values, PLOT_BOTTOM, PLOT_TOP)
-    marks = tuple(
-        Mark(
-            x := across(float(artifact.size or 0)),
-            up(value),
-            artifact.name,
-            f"{artifact.name}: {value:.4g}",
-            "end" if x > (PLOT_LEFT + PLOT_RIGHT) / 2 else "start",
-        )
-        for artifact, value in points
-    )
-    return Plot(
-        dataset=dataset,
-        metric=metric,
-        marks=marks,
-        line="M" + " L".join(_at((mark.x, mark.y)) for mark in marks),
-        across=tuple(Tick(across(one), bytes_text(one)) for one in sizes),
-        up=tuple(Tick(up(one), f"{one:.4g}") for one in values),
-    )
-
-
-@dataclass(frozen=True)
-class _Scale:
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
-
-
-def _scale(ticks: Sequence[float], start: float, end: float) -> _Scale:
-    return _Scale(ticks[0], ticks[-1], start, end)
-
-
-def _ticks(values: Iterable[float]) -> list[float]:
-    """Three to six round numbers that enclose the values."""
-    known = list(values)
-    low, high = min(known), max(known)
-    spread = (high - low) or abs(high) or 1.0
-    step = 10.0 ** math.floor(math.log10(spread / 2))
-    step *= next(by for by in (1, 2, 5, 10) if spread / (step * by) <= 4)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [number * step for number in range(first, max(last, first + 1) + 1)]
-
-
-_UNITS: Final[Mapping[float, str]] = {1e12: "TB", 1e9: "GB", 1e6: "MB", 1e3: "kB"}
-
-
-def bytes_text(count: float) -> str:
-    """Bytes in the largest unit of which there is at least one, to three digits or more."""
-    for factor, unit in _UNITS.items():
-        if count >= factor:
-            scaled = count / factor
-            return f"{scaled:.3g} {unit}" if scaled < 999.5 else f"{scaled:.0f} {unit}"
-    return f"{count:.0f} B"

@@ -85,7 +85,7 @@ def register_report(
     refuse_retired(registry, artifact, "no report on it can be registered any more")
     began = utc_now()
     report = build(registry, artifact, verified=verified)
-    body = wanted.write(report)
+    body = wanted.write(report, registry)
     with registry.blobs.lease():
         digest = registry.blobs.put_bytes(body)
         ended = utc_now()

@@ -12,11 +12,24 @@ from pyoxigraph import Literal, NamedNode, Quad, Store
 from pressmark import ontology
 from pressmark.ontology.questions import Value, bind
 from pressmark.ontology.terms import PM, PROV
-from pressmark.registry.activities import NewArtifact, Occurrence, registration
+from pressmark.registry import descriptions
+from pressmark.registry.activities import (
+    FinishedStep,
+    Measurement,
+    NewArtifact,
+    NewEvaluation,
+    Occurrence,
+    Parameter,
+    Usage,
+    finish_step,
+    registration,
+)
 from pressmark.registry.facts import scalar
 from pressmark.registry.folders import entries, list_files
 from pressmark.registry.graph import Row
 from pressmark.registry.registry import Registry
+from pressmark.registry.report.gather import gather
+from pressmark.registry.report.model import Report
 
 JOURNAL = NamedNode("urn:pressmark:journal")
 
@@ -201,3 +214,48 @@ def world_registry(world: World, tmp_path: Path, believing: Callable[[Path], Reg
     with registry.writing():
         world.history.commit(registry)
     return registry
+
+
+def hostile_history(history: Any, evil: str) -> Any:
+    """A history in which a stranger chose every text."""
+    run = history.run()
+    data = descriptions.dataset(evil, "2" * 64, 1000, evil, evil)
+    started, middle = history.time(), history.time()
+    artifact = NewArtifact(
+        iri=history.iri(), kind=PM.BaseModel, name=evil, files=history.files("model.safetensors"),
+        generated_at=history.time(), license=evil, imported_from=evil, source_revision=evil,
+        attributes={"a": evil}, model=descriptions.model_line(evil),
+    )  # fmt: skip
+    fields = history.occurrence(started_at=started, ended_at=history.time())
+    common = {"run": run, "name": evil, "version": evil, "outcome": PM.succeeded}
+    usage = Usage(data.iri, PM.calibrationRole, middle, data)
+    step = FinishedStep(
+        **fields, **common, kind=PM.Import, usages=(usage,), artifact=artifact,
+        parameters=(Parameter("p", evil), Parameter(evil, [evil])),
+        measurements=(Measurement(evil, 1.0, evil),),
+    )  # fmt: skip
+    history.keep(finish_step(step, bundle=history.iri()))
+    fields = history.occurrence()
+    at = str(fields["started_at"])
+    result = NewEvaluation(
+        iri=history.iri(), evaluates=artifact.iri, dataset=data, generated_at=fields["ended_at"],
+        measurements=(Measurement("perplexity", 2.0, evil),),
+    )  # fmt: skip
+    usages = (Usage(artifact.iri, PM.baseRole, at), Usage(data.iri, PM.evaluationRole, at, data))
+    step = FinishedStep(**fields, **common, kind=PM.Evaluate, usages=usages, evaluation=result)
+    history.keep(finish_step(step, bundle=history.iri()))
+    history.retire(artifact.iri, evil)
+    return artifact.iri
+
+
+@pytest.fixture
+def hostile_report(new_history: Callable[..., Any], reading: Any) -> Callable[[str], Any]:
+    """A report on an artifact of which a stranger chose every text, and what was asked for it."""
+
+    def make(evil: str) -> tuple[Report, MemoryReader]:
+        history = new_history(6)
+        artifact = hostile_history(history, evil)
+        reader = reading(history)
+        return gather(reader, artifact, None), reader
+
+    return make

@@ -12,24 +12,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pressmark.ontology.terms import PM
-from pressmark.registry import descriptions
 from pressmark.registry import report as reports
-from pressmark.registry.activities import (
-    FinishedStep,
-    Measurement,
-    NewArtifact,
-    NewEvaluation,
-    Parameter,
-    Usage,
-    finish_step,
-)
 from pressmark.registry.lineage import ancestors
 from pressmark.registry.report import picture as pictures
+from pressmark.registry.report import plots
+from pressmark.registry.report.compose import compose
 from pressmark.registry.report.gather import gather
+from pressmark.registry.report.html import to_html as written_html
+from pressmark.registry.report.markdown import to_markdown as written_markdown
 from pressmark.registry.report.model import Report
+from pressmark.registry.report.wording import bytes_text
+
+
+def to_html(report: Report) -> str:
+    return written_html(compose(report))
+
+
+def to_markdown(report: Report) -> str:
+    return written_markdown(compose(report))
+
 
 VOID = {"meta", "br", "rect", "path", "line", "circle"}
+Hostile = Callable[[str], tuple[Report, Any]]
 HOSTILE = (
     "</style></title><script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -82,7 +86,7 @@ def report(world: Any) -> Report:
 
 @pytest.fixture(scope="module")
 def page(report: Report) -> Page:
-    return Page(reports.to_html(report))
+    return Page(to_html(report))
 
 
 def test_a_report_holds_every_step_and_what_is_known_of_it(world: Any, report: Report) -> None:
@@ -154,16 +158,16 @@ def test_nothing_is_told_by_colour_alone(page: Page) -> None:
 
 
 def test_the_queries_of_the_report_give_its_rows(world: Any, report: Report) -> None:
-    by_section = {query.section: query for query in report.queries}
-    rows = world.reader.ask(by_section["Where it comes from"].sparql)
+    by_name = {query.name: query for query in report.queries}
+    rows = world.reader.ask(by_name["ancestors"].sparql)
     assert [world.name(row["child"]) for row in rows] == ["int8", "pruned", "base"]
     assert all(world.reader.ask(query.sparql) is not None for query in report.queries)
-    assert len(world.reader.ask(by_section["Steps and parameters"].sparql)) == 6
+    assert len(world.reader.ask(by_name["recipe"].sparql)) == 6
 
 
 def test_what_nobody_recorded_is_said_to_be_missing(world: Any) -> None:
     report = gather(world.reader, world.elsewhere, None)
-    page = Page(reports.to_html(report))
+    page = Page(to_html(report))
     body = " ".join(page.inside["body"][0].split())
     assert "declared, unverified" in body
     assert "known only by claim" in body
@@ -171,12 +175,12 @@ def test_what_nobody_recorded_is_said_to_be_missing(world: Any) -> None:
     assert body.count("not recorded here") > 8
     claimed = next(n for n in report.lineage.nodes if n.artifact.status == "external")
     alone = gather(world.reader, claimed.iri, None)
-    assert "its bytes were never here" in reports.to_html(alone)
-    assert "known only by claim" in reports.to_markdown(alone)
+    assert "Its bytes were never here" in to_html(alone)
+    assert "Known only by claim" in to_markdown(alone)
 
 
 def test_retirement_and_refutation_stand_at_the_top(world: Any) -> None:
-    page = Page(reports.to_html(gather(world.reader, world.int4, None)))
+    page = Page(to_html(gather(world.reader, world.int4, None)))
     top = page.inside["header"][0]
     assert "retired" in top
     assert "✗ executed, refuted" in top
@@ -185,13 +189,13 @@ def test_retirement_and_refutation_stand_at_the_top(world: Any) -> None:
 
 def test_what_was_inconclusive_refutes_nothing(world: Any) -> None:
     report = gather(world.reader, world.elsewhere, None)
-    for text in (reports.to_html(report), reports.to_markdown(report)):
+    for text in (to_html(report), to_markdown(report)):
         assert text.count("? inconclusive") == 2
         assert text.count("✗ refuted") <= 1, "the legend of the page"
 
 
 def test_markdown_tables_have_as_many_cells_as_their_heads(report: Report) -> None:
-    lines = reports.to_markdown(report).splitlines()
+    lines = to_markdown(report).splitlines()
     columns = 0
     for line in lines:
         cells = len(re.findall(r"(?<!\\)\|", line)) - 1 if line.startswith("|") else 0
@@ -200,82 +204,40 @@ def test_markdown_tables_have_as_many_cells_as_their_heads(report: Report) -> No
         assert cells in (0, columns), line
         columns = cells
     assert lines[0] == "# Audit report: example after quantize/rtn"
-    assert sum(line.startswith("## ") for line in lines) == 10
+    assert sum(line.startswith("## ") for line in lines) == 11
 
 
 # ------------------------------------------------------------------------------- hostile texts
 
 
-def hostile_history(history: Any, evil: str) -> Any:
-    """A history in which a stranger chose every text."""
-    run = history.run()
-    data = descriptions.dataset(evil, "2" * 64, 1000, evil, evil)
-    started, middle = history.time(), history.time()
-    artifact = NewArtifact(
-        iri=history.iri(), kind=PM.BaseModel, name=evil, files=history.files("model.safetensors"),
-        generated_at=history.time(), license=evil, imported_from=evil, source_revision=evil,
-        attributes={"a": evil}, model=descriptions.model_line(evil),
-    )  # fmt: skip
-    fields = history.occurrence(started_at=started, ended_at=history.time())
-    common = {"run": run, "name": evil, "version": evil, "outcome": PM.succeeded}
-    usage = Usage(data.iri, PM.calibrationRole, middle, data)
-    step = FinishedStep(
-        **fields, **common, kind=PM.Import, usages=(usage,), artifact=artifact,
-        parameters=(Parameter("p", evil), Parameter(evil, [evil])),
-        measurements=(Measurement(evil, 1.0, evil),),
-    )  # fmt: skip
-    history.keep(finish_step(step, bundle=history.iri()))
-    fields = history.occurrence()
-    at = str(fields["started_at"])
-    result = NewEvaluation(
-        iri=history.iri(), evaluates=artifact.iri, dataset=data, generated_at=fields["ended_at"],
-        measurements=(Measurement("perplexity", 2.0, evil),),
-    )  # fmt: skip
-    usages = (Usage(artifact.iri, PM.baseRole, at), Usage(data.iri, PM.evaluationRole, at, data))
-    step = FinishedStep(**fields, **common, kind=PM.Evaluate, usages=usages, evaluation=result)
-    history.keep(finish_step(step, bundle=history.iri()))
-    history.retire(artifact.iri, evil)
-    return artifact.iri
-
-
-def test_that_nobody_checked_a_step_is_said(new_history: Callable[..., Any], reading: Any) -> None:
-    history = new_history(6)
-    artifact = hostile_history(history, "harmless")
-    html = reports.to_html(gather(reading(history), artifact, None))
-    assert "nobody has checked or repeated this step" in html
+def test_that_nobody_checked_a_step_is_said(hostile_report: Hostile) -> None:
+    html = to_html(hostile_report("harmless")[0])
+    assert "Nobody has checked or repeated this step" in html
 
 
 @pytest.mark.parametrize("evil", HOSTILE)
-def test_no_text_can_act_in_a_report(
-    evil: str, new_history: Callable[..., Any], reading: Any, page: Page
-) -> None:
-    history = new_history(6)
-    artifact = hostile_history(history, evil)
-    report = gather(reading(history), artifact, None)
-    html = reports.to_html(report)
+def test_no_text_can_act_in_a_report(evil: str, hostile_report: Hostile, page: Page) -> None:
+    report, _ = hostile_report(evil)
+    html = to_html(report)
     shown = Page(html)
     assert {tag for tag, _ in shown.tags} <= {tag for tag, _ in page.tags}
-    known = {name for _, name, _ in page.attributes()} | {"colspan"}  # "nobody has checked"
+    known = {name for _, name, _ in page.attributes()}
     assert {name for _, name, _ in shown.attributes()} <= known
     assert "49" not in shown.inside["h1"][0]
     seen = re.sub("[\u202e\u2066\u200b\x07]", "\ufffd", evil)
     assert " ".join(shown.inside["h1"][0].split()) == " ".join(seen.split())
-    for text in (html, reports.to_markdown(report)):
+    for text in (html, to_markdown(report)):
         assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b\x07]", text)
 
 
 @pytest.mark.parametrize("evil", HOSTILE)
-def test_no_text_can_act_in_markdown(
-    evil: str, new_history: Callable[..., Any], reading: Any, report: Report
-) -> None:
-    history = new_history(6)
-    artifact = hostile_history(history, evil)
-    text = reports.to_markdown(gather(reading(history), artifact, None))
+def test_no_text_can_act_in_markdown(evil: str, hostile_report: Hostile, report: Report) -> None:
+    text = to_markdown(hostile_report(evil)[0])
     outside = re.sub(r"```sparql.*?```|`[^`\n]*`", "", text, flags=re.S)
     assert not re.search(r"(?<!\\)<", outside)
     assert not re.search(r"(?<!\\)\[[^\]]*(?<!\\)\]\(", outside)
     sections = {line for line in text.splitlines() if line.startswith("## ")}
-    expected = {s for s in reports.to_markdown(report).splitlines() if s.startswith("## ")}
+    expected = {s for s in to_markdown(report).splitlines() if s.startswith("## ")}
     assert sections == expected
 
 
@@ -295,15 +257,15 @@ def test_a_report_verifies_and_tells_damage(
         registry.commit(record)
     report = reports.build(registry, artifact)
     assert report.verification is not None
-    top = " ".join(Page(reports.to_html(report)).inside["header"][0].split())
+    top = " ".join(Page(to_html(report)).inside["header"][0].split())
     assert ("✓ verified" in top) == report.verification.ok
-    assert report.verification.head in reports.to_html(report)
+    assert report.verification.head in to_html(report)
     registry.blobs.delete(digest)
     damaged = reports.build(registry, artifact)
-    html = reports.to_html(damaged)
+    html = to_html(damaged)
     assert "✗" in Page(html).inside["header"][0]
     assert digest in html
-    assert digest in reports.to_markdown(damaged)
+    assert digest in to_markdown(damaged)
 
 
 def test_everything_stands_below_what_it_was_made_from(world: Any) -> None:
@@ -323,7 +285,7 @@ def test_everything_stands_below_what_it_was_made_from(world: Any) -> None:
 @settings(max_examples=50)
 @given(st.lists(st.floats(1e-6, 1e12), min_size=1, max_size=6))
 def test_an_axis_encloses_what_it_shows(values: list[float]) -> None:
-    ticks = pictures._ticks(values)
+    ticks = plots.scale(values)
     slack = 1e-9 * max(values)
     assert ticks[0] <= min(values) + slack
     assert ticks[-1] >= max(values) - slack
@@ -331,14 +293,23 @@ def test_an_axis_encloses_what_it_shows(values: list[float]) -> None:
     assert ticks == sorted(set(ticks))
 
 
-def test_quality_is_plotted_where_two_artifacts_were_measured(report: Report) -> None:
-    (plot,) = pictures.quality_plots(report)
-    assert (plot.dataset, plot.metric) == ("text", "perplexity")
-    assert [mark.text for mark in plot.marks] == [
-        "example after import: 12.5", "example after quantize/rtn: 12.5",
+def test_size_and_quality_are_plotted_along_the_chain(report: Report) -> None:
+    size, perplexity, *others = plots.along_chain(report)
+    assert (size.title, size.is_amount) == ("Size of all files", True)
+    assert [(mark.name, mark.text) for mark in size.marks] == [
+        ("example after import", "201 B"), ("example after prune/wanda", "201 B"),
+        ("example after quantize/rtn", "201 B"),
     ]  # fmt: skip
+    assert perplexity.title == "perplexity on text"
+    assert [(mark.name, mark.text) for mark in perplexity.marks] == [
+        ("example after import", "12.5"), ("example after quantize/rtn", "12.5"),
+    ]  # fmt: skip
+    assert others == []
+    for plot in (size, perplexity):
+        assert all(plots.LEFT <= mark.x <= plots.RIGHT for mark in plot.marks)
+        assert all(0 < mark.y < plot.height for mark in plot.marks)
     alone = dataclasses.replace(report, evaluations=report.evaluations[:1])
-    assert pictures.quality_plots(alone) == ()
+    assert [plot.title for plot in plots.along_chain(alone)] == ["Size of all files"]
 
 
 @pytest.mark.parametrize(
@@ -346,4 +317,4 @@ def test_quality_is_plotted_where_two_artifacts_were_measured(report: Report) ->
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (268_098_176, "268 MB"), (999_600_000, "1000 MB")],
 )
 def test_sizes_are_told_in_round_numbers(count: int, text: str) -> None:
-    assert pictures.bytes_text(count) == text
+    assert bytes_text(count) == text
