@@ -9,8 +9,8 @@ from pressmark.api.cli.app import ArtifactName, Json, opened
 from pressmark.api.cli.output import print_json, stderr, stdout
 from pressmark.api.cli.progress import RichProgress
 from pressmark.api.plain import setting
+from pressmark.registry import environment, search, transfer, views
 from pressmark.registry import lineage as lineages
-from pressmark.registry import search, transfer, views
 from pressmark.registry.folders import local_path
 
 All = Annotated[bool, typer.Option("--all", help="Print every number; --json always has them all.")]
@@ -144,20 +144,29 @@ def report(
     context: typer.Context,
     artifact: ArtifactName,
     output: Annotated[
-        str, typer.Option("--output", "-o", help="A .html or .md file.")
+        str, typer.Option("--output", "-o", help="A .html, .md, .pdf or .jsonld file.")
     ] = "report.html",
+    register: Annotated[
+        bool, typer.Option("--register", help="Keep it, and record who asked for it.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write a self-contained audit report.
 
-    Example: pressmark report prod -o report.html
+    Example: pressmark report prod -o report.pdf --register
     """
     from pressmark.registry import report as reports
 
     registry = opened(context)
-    built = reports.build(registry, search.resolve(registry, artifact))
+    found, wanted = search.resolve(registry, artifact), reports.format_of_file(output)
+    if register:
+        kept = reports.register_report(registry, found, wanted, environment.circumstances())
+        local_path(output).write_bytes(registry.blobs.read(kept.sha256))
+        print_json(kept) if json else stderr.print(f"wrote {output}, kept as {kept.iri.value}")
+        return
+    built = reports.build(registry, found)
     if json:
         print_json(built)
         return
-    local_path(output).write_bytes(reports.format_of_file(output).write(built, registry))
+    local_path(output).write_bytes(wanted.write(built, registry))
     stderr.print(f"wrote {output}")

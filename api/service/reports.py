@@ -33,7 +33,10 @@ _OFFERED: Final[Mapping[str, str]] = MappingProxyType(
     {one.media_type: one.name for one in FORMATS.values()} | {"application/json": _JSON}
 )
 _ONE_OF: Final = f"^({'|'.join((*FORMATS, _JSON))})$"
-_DOCUMENTS: Final = {one.media_type: {"schema": {"type": "string"}} for one in FORMATS.values()}
+_DOCUMENTS: Final = {
+    one.media_type: {"schema": {"type": "object" if one.media_type.endswith("json") else "string"}}
+    for one in FORMATS.values()
+}
 #: A report brings its style and its pictures with it. A kept one may have been written by another
 #: program: whatever stands in it runs nothing, sends nothing and knows nothing of this service.
 _PAGE_POLICY: Final = (

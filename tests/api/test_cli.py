@@ -1,5 +1,6 @@
 """Every command, as a user types it."""
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -206,15 +207,31 @@ def test_reindex_and_head(cli, registry) -> None:
     assert cli("head", "--json").json == before
 
 
-def test_report_in_both_formats(cli, registry, tmp_path) -> None:
-    assert cli("report", "int8", "-o", tmp_path / "r.html").code == 0
-    assert cli("report", "int8", "-o", tmp_path / "r.md").code == 0
+def test_report_in_each_format(cli, registry, tmp_path) -> None:
+    for suffix, beginning in (
+        ("html", b"<!doctype html>"), ("md", b"# Audit report: int8"), ("pdf", b"%PDF"),
+        ("jsonld", b"{"),
+    ):  # fmt: skip
+        file = tmp_path / f"r.{suffix}"
+        assert cli("report", "int8", "-o", file).code == 0
+        assert file.read_bytes().startswith(beginning)
     page = (tmp_path / "r.html").read_text()
     assert "<svg" in page
     assert "prune/magnitude" in page
     assert "<script" not in page
     assert not re.search(r"<link|src=.https?:|url\(https?:", page)
-    assert cli("report", "int8", "-o", tmp_path / "r.pdf").code == exit_codes.REFUSED
+    assert cli("report", "int8", "-o", tmp_path / "r.docx").code == exit_codes.REFUSED
+
+
+def test_a_registered_report_is_kept_and_found_by_its_bytes(cli, registry, tmp_path) -> None:
+    file = tmp_path / "r.md"
+    kept = cli("report", "int8", "-o", file, "--register", "--json").json
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == kept["sha256"]
+    assert (kept["integrity"], kept["media_type"]) == ("holds", "text/markdown")
+    assert "audit report of int8" in cli("where", file).out
+    rows = cli("query", "reports", "artifact=int8", "--json").json
+    assert [row["sha256"] for row in rows] == [kept["sha256"]]
+    assert cli("verify", "int8").code == 0
 
 
 def test_diff(cli, registry) -> None:
