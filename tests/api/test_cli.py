@@ -106,7 +106,7 @@ def test_query_asks_packaged_questions_and_any_sparql(cli, registry) -> None:
     assert [row["childName"] for row in rows] == ["int8", "pruned", "base"]
     assert cli("query", "ASK { ?s ?p ?o }").out.strip() == "yes"
     assert cli("query", "ancestors", "artefact=int8").code == exit_codes.REFUSED
-    assert cli("query", "ancestor").code == exit_codes.REFUSED
+    assert cli("query", "ancestor").code == exit_codes.NOT_FOUND
     assert cli("query", "SELECT { nonsense").code == exit_codes.REFUSED
 
 
