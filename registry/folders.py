@@ -86,6 +86,33 @@ def safe_name(name: str) -> PurePosixPath:
     return PurePosixPath(name)
 
 
+def new_file(folder: Path, name: str) -> Path:
+    """Where a file of an artifact goes in a folder, in which each name is used once.
+
+    Args:
+        folder: The folder.
+        name: The file's name in the artifact; folders on its way are made.
+
+    Raises:
+        InvalidInputError: The name is not safe (`safe_name`), was used, or is the name of a folder
+            or of something that is no part of an artifact (`IGNORED`).
+    """
+    relative = safe_name(name)
+    if ignored := IGNORED.intersection(relative.parts):
+        raise InvalidInputError(
+            f"{name!r} is no part of an artifact: {', '.join(sorted(ignored))} is left out",
+            "leave it out",
+        )
+    target = folder / relative
+    taken = target.exists() or any(
+        (folder / above).is_file() for above in relative.parents if above.name
+    )
+    if taken:
+        raise InvalidInputError(f"{name} is named twice", "give each file a name of its own")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
 def _is_plain(name: str) -> bool:
     path = PurePosixPath(name)
     plain = str(path) == name and name not in ("", ".") and name.isprintable()

@@ -2,18 +2,24 @@
 
 import hashlib
 import posixpath
-import tempfile
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Body, Depends, Header, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pyoxigraph import NamedNode
+from starlette.datastructures import Headers
+from starlette.routing import Match
 
 from pressmark.api.errors import UnsupportedMediaTypeError
 from pressmark.api.schemas import schema
+from pressmark.api.service import forms
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.bodies import allow_body
 from pressmark.api.service.dependencies import Store, UploadFolder
@@ -25,9 +31,10 @@ from pressmark.api.service.uploads import Upload
 from pressmark.registry import lifecycle
 from pressmark.registry.errors import BlobDamagedError, InvalidInputError
 from pressmark.registry.facts import summaries
-from pressmark.registry.folders import safe_name
+from pressmark.registry.folders import new_file
 from pressmark.registry.ids import new_iri, sha256_file
 from pressmark.registry.lifecycle import Registration
+from pressmark.registry.registry import Registry
 from pressmark.registry.search import artifact_kind
 from pressmark.registry.views import ArtifactView, view
 
@@ -79,13 +86,12 @@ class SentFile(BaseModel):
     )
 
 
-class Claim(BaseModel):
-    """An artifact made elsewhere, and what its maker declares."""
+class Declared(BaseModel):
+    """What the maker of an artifact declares of it."""
 
     model_config = _STRICT
 
     name: str = Field(max_length=100, examples=["support-bot"], json_schema_extra=NAME)
-    files: list[SentFile] = Field(min_length=1, max_length=10_000)
     parents: list[str] = Field(
         default=[],
         max_length=1000,
@@ -100,6 +106,22 @@ class Claim(BaseModel):
     )
     source: str | None = Field(default=None, max_length=2000, description="Where it can be found.")
     kind: str = Field(default="FineTunedModel", max_length=100)
+
+
+class Claim(Declared):
+    """An artifact made elsewhere, whose files were sent before."""
+
+    files: list[SentFile] = Field(min_length=1, max_length=10_000)
+
+
+class FormClaim(Declared):
+    """An artifact made elsewhere, whose files come in the same form."""
+
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
+        default={},
+        max_length=10_000,
+        description="Digests by file name; the form is refused if a file has another.",
+    )
 
 
 routes = APIRouter(prefix="/v1", tags=["registration"])
@@ -174,12 +196,73 @@ def give_up_upload(request: Request, uploads: UploadFolder, upload: Name) -> Res
     return Response(status_code=204)
 
 
+class _FormRoute(APIRoute):
+    """A route for forms alone: the JSON form of the same address is another one's."""
+
+    def matches(self, scope: MutableMapping[str, Any]) -> tuple[Match, MutableMapping[str, Any]]:
+        kind = Headers(scope=scope).get("content-type", "")
+        if kind.partition(";")[0].strip().lower() != forms.MEDIA_TYPE:
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+async def register_form(
+    request: Request,
+    registry: Store,
+    uploads: UploadFolder,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> Response:
+    """Registers the files of a form, with what its part ``claim`` declares of them."""
+    kind = request.headers["content-type"]
+    with uploads.scratch() as folder:
+        form = await forms.receive(kind, request.stream(), folder, uploads.longest)
+        claim = _declared(form)
+        asked = [claim.model_dump_json(), *sorted(form.files.items())]
+        iri = _planned(request, repr(asked), idempotency_key)
+        return await run_in_threadpool(_registered, request, registry, claim, folder, iri)
+
+
+_FORM_SCHEMA: Final = {
+    "type": "object",
+    "required": ["claim"],
+    "properties": {
+        "claim": FormClaim.model_json_schema(),
+        "file": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "The files; each one's filename is its name in the artifact.",
+        },
+    },
+    "additionalProperties": False,
+}
+_FORM_BODY: Final = {
+    "requestBody": {
+        "content": {
+            forms.MEDIA_TYPE: {
+                "schema": _FORM_SCHEMA,
+                "encoding": {"claim": {"contentType": "application/json"}},
+            }
+        }
+    }
+}
+routes.add_api_route(
+    "/artifacts",
+    register_form,
+    methods=["POST"],
+    status_code=201,
+    dependencies=[_MAY_WRITE],
+    route_class_override=_FormRoute,
+    include_in_schema=False,
+)
+
+
 @routes.post(
     "/artifacts",
     status_code=201,
     summary="Register an artifact made elsewhere",
     dependencies=[_MAY_WRITE],
-    responses=answers(None, 404, 409, 422) | {201: {"model": schema(ArtifactView)}},
+    openapi_extra=_FORM_BODY,
+    responses=answers(None, 404, 409, 413, 422) | {201: {"model": schema(ArtifactView)}},
 )
 def register_artifact(
     request: Request,
@@ -190,27 +273,69 @@ def register_artifact(
 ) -> Response:
     """Registers what complete uploads are, with the parents that their maker declares.
 
-    Sent again with the same Idempotency-Key it registers nothing more, and gives the same artifact.
+    Or the files of a form, whose part `claim` then declares the rest. Sent again with the same
+    Idempotency-Key it registers nothing more, and gives the same artifact.
     """
-    iri = _planned(request, claim, idempotency_key)
+    iri = _planned(request, claim.model_dump_json(), idempotency_key)
+    if summaries(registry, [iri]):
+        return _answer(request, registry, iri)
+    sent = [uploads.complete(file.upload, _agent(request)) for file in claim.files]
+    with uploads.scratch() as folder:
+        for file, upload in zip(claim.files, sent, strict=True):
+            _place(uploads.path(upload.id), folder, upload.name, file.sha256)
+        source = _source([each.uri for each in sent if each.uri])
+        response = _registered(request, registry, claim, folder, iri, source)
+    for upload in sent:
+        uploads.discard(upload)
+    return response
+
+
+def _registered(
+    request: Request,
+    registry: Registry,
+    claim: Declared,
+    folder: Path,
+    iri: NamedNode,
+    source: str | None = None,
+) -> Response:
+    """Registers the files in a folder, if they are not registered yet."""
     if not summaries(registry, [iri]):
-        sent = [uploads.complete(file.upload, _agent(request)) for file in claim.files]
-        with tempfile.TemporaryDirectory(dir=uploads.folder, prefix="claim-") as folder:
-            for file, upload in zip(claim.files, sent, strict=True):
-                _place(uploads.path(upload.id), Path(folder), upload.name, file.sha256)
-            source = claim.source or _source([each.uri for each in sent if each.uri])
-            stated, by = _stated(claim, folder, source), circumstances_of(request)
-            lifecycle.register(registry, stated, by, paths=False, iri=iri)
-        for upload in sent:
-            uploads.discard(upload)
+        stated = _stated(claim, folder, claim.source or source)
+        by = circumstances_of(request)
+        lifecycle.register(registry, stated, by, paths=False, iri=iri)
+    return _answer(request, registry, iri)
+
+
+def _answer(request: Request, registry: Registry, iri: NamedNode) -> Response:
     place = f"/v1/artifacts/{iri.value.removeprefix('urn:uuid:')}"
     return _created(json_answer(request, view(registry, iri)), place)
 
 
-def _planned(request: Request, claim: Claim, key: str | None) -> NamedNode:
+def _declared(form: forms.Form) -> FormClaim:
+    """What a form declares, if its files are as it says."""
+    if form.fields.keys() != {"claim"} or not form.files:
+        raise InvalidInputError(
+            f"a form has one field, claim, and files; here are {len(form.files)} files and the "
+            f"fields {', '.join(form.fields) or 'none'}",
+            "curl -F 'claim={\"name\": ...}' -F 'file=@weights.safetensors'",
+        )
+    try:
+        claim = FormClaim.model_validate_json(form.fields["claim"])
+    except ValidationError as error:
+        raise RequestValidationError(
+            [{**each, "loc": ("claim", *each["loc"])} for each in error.errors()]
+        ) from None
+    for name, sha256 in claim.sha256.items():
+        if form.files.get(name) != sha256:
+            found = form.files.get(name, "none: it was not sent")
+            raise BlobDamagedError(f"{name} has the SHA-256 {found}, not {sha256}", "send it again")
+    return claim
+
+
+def _planned(request: Request, asked: str, key: str | None) -> NamedNode:
     if key is None:
         return new_iri()
-    digest = hashlib.sha256(claim.model_dump_json().encode()).digest()
+    digest = hashlib.sha256(asked.encode()).digest()
     attempts: Attempts = request.app.state.attempts
     return attempts.planned(key, _agent(request), digest, datetime.now(UTC))
 
@@ -226,11 +351,7 @@ def _place(source: Path, folder: Path, name: str, sha256: str | None) -> None:
         raise BlobDamagedError(
             f"{name} has the SHA-256 {found}, not {sha256}", "send it again: DELETE, then POST"
         )
-    target = folder / safe_name(name)
-    if target.exists():
-        raise InvalidInputError(f"{name} is named twice", "give each file a name of its own")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.hardlink_to(source)
+    new_file(folder, name).hardlink_to(source)
 
 
 def _source(uris: list[str]) -> str | None:
@@ -242,9 +363,9 @@ def _source(uris: list[str]) -> str | None:
     return common[: common.rfind("/") + 1] if urlsplit(common).path else None
 
 
-def _stated(claim: Claim, folder: str, source: str | None) -> Registration:
+def _stated(claim: Declared, folder: Path, source: str | None) -> Registration:
     return Registration(
-        path=Path(folder),
+        path=folder,
         name=claim.name,
         parents=tuple(claim.parents),
         license=claim.license,

@@ -6,10 +6,13 @@ are sent by a client, or fetched from an address that it names (`pressmark.api.s
 """
 
 import json
+import math
 import secrets
 import shutil
+import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +27,7 @@ from pressmark.registry.folders import safe_name
 LIFETIME: Final = 24 * 3600.0
 _AGAIN: Final = "DELETE it and begin another: POST /v1/uploads"
 _FACTS, _BYTES = "upload.json", "bytes"
+_SCRATCH: Final = "scratch-"
 
 
 class State(StrEnum):
@@ -70,11 +74,15 @@ class Uploads:
     Args:
         folder: The folder; made when it is needed.
         longest: The most bytes that a file may have.
+
+    Attributes:
+        folder: The folder.
+        longest: The most bytes that a file may have.
     """
 
     def __init__(self, folder: Path, longest: int) -> None:
         self.folder = folder
-        self._longest = longest
+        self.longest = longest
         self._receiving: set[str] = set()
 
     def begin(self, name: str, size: int, agent: str) -> Upload:
@@ -118,8 +126,8 @@ class Uploads:
         Raises:
             TooLargeError: It is.
         """
-        if size > self._longest:
-            raise TooLargeError(f"{name} has {size:,} bytes; it may have {self._longest:,}")
+        if size > self.longest:
+            raise TooLargeError(f"{name} has {size:,} bytes; it may have {self.longest:,}")
 
     def get(self, identifier: str, agent: str) -> Upload:
         """Tells how far an upload is.
@@ -202,6 +210,14 @@ class Uploads:
         (self.folder / upload.id).rename(gone)  # at once, for whoever writes to it
         shutil.rmtree(gone, ignore_errors=True)
 
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for files on their way into the registry, on the same disk; then removed."""
+        self._collect()
+        self.folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=_SCRATCH) as folder:
+            yield Path(folder)
+
     def complete(self, identifier: str, agent: str) -> Upload:
         """An upload that has all of its bytes.
 
@@ -226,8 +242,16 @@ class Uploads:
             return
         oldest = time.time() - LIFETIME
         for path in self.folder.iterdir():
-            if (path / _BYTES).is_file() and (path / _BYTES).stat().st_mtime < oldest:
+            if _newest(path) < oldest:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _newest(folder: Path) -> float:
+    """When something was last written to a folder, whoever left it there."""
+    try:
+        return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    except FileNotFoundError:  # it was removed meanwhile
+        return math.inf
 
 
 def _unknown(identifier: str) -> NotFoundError:
