@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pyoxigraph import NamedNode
 
 from pressmark.api.plain import setting
 from pressmark.api.schemas import schema
-from pressmark.api.service.dependencies import Artifact, Store, iri_of
+from pressmark.api.service.dependencies import ARTIFACT_IRI, After, Artifact, Store, iri_of
 from pressmark.api.service.files import file_answer
 from pressmark.api.service.prov_aq import lineage_link, link, provenance_links
 from pressmark.api.service.representations import Answer, Kind, Resource, represented
@@ -74,17 +74,28 @@ class Filters(BaseModel):
     after: str | None = Field(
         default=None,
         description="`next` of the page before.",
-        json_schema_extra={"pattern": "^urn:uuid:[0-9a-f-]{36}$"},
+        json_schema_extra=ARTIFACT_IRI,
     )
 
 
+def _date_and_time(value: object) -> object:
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("a date, a time and its zone are needed, as RFC 3339 writes them")
+    return value
+
+
+_Moment = Annotated[AwareDatetime, BeforeValidator(_date_and_time)]
+
+
 def _only(
-    kind: Annotated[str | None, Query(examples=["QuantizedModel"])] = None,
+    kind: Annotated[
+        str | None, Query(examples=["QuantizedModel"], json_schema_extra={"enum": _KINDS})
+    ] = None,
     step: Annotated[
         str | None, Query(description="A step's name or class.", examples=["prune/wanda"])
     ] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Made then or later.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Made before.")] = None,
+    since: Annotated[_Moment | None, Query(description="Made then or later.")] = None,
+    until: Annotated[_Moment | None, Query(description="Made before.")] = None,
     origin: Annotated[Literal["declared", "executed"] | None, Query()] = None,
     evidence: Annotated[Literal["refuted", "none", "checked", "reproduced"] | None, Query()] = None,
 ) -> LineageFilter | None:
@@ -157,7 +168,7 @@ def artifact_lineage(
     direction: Direction = Direction.ANCESTORS,
     depth: Annotated[int | None, Query(ge=1, description="Edges to follow.")] = None,
     limit: Annotated[int, Query(ge=1, le=_LONGEST_LINEAGE)] = 100,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    after: After = None,
 ) -> Response:
     """The history around an artifact, outward from it: artifacts, edges, how sure each edge is.
 

@@ -1,8 +1,9 @@
 """What routes are given: the registry, the uploads under way, the pool of query workers."""
 
-from typing import Annotated, overload
+from typing import Annotated, Final, overload
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
+from pydantic import JsonValue
 from pyoxigraph import NamedNode
 
 from pressmark.api.jobs.runs import Runs
@@ -57,6 +58,16 @@ def _meant(
 ) -> NamedNode:
     """The artifact that a path names. What lies on the server's disk is no name."""
     return resolve(registry, artifact, paths=False)
+
+
+ARTIFACT_IRI: Final[dict[str, JsonValue]] = {"pattern": "^urn:uuid:[0-9a-f-]{36}$"}
+"""Of a JSON schema: how an artifact's IRI is written."""
+
+After = Annotated[
+    str | None,
+    Query(description="`next` of the page before.", json_schema_extra=ARTIFACT_IRI),
+]
+"""The last artifact of the page before."""
 
 
 @overload

@@ -22,6 +22,7 @@ def resource(
         Query(
             max_length=2000,
             description="An artifact, content, run, activity, agent, engine, environment, ...",
+            json_schema_extra={"pattern": "^(urn:uuid:|ni:///sha-256;)[A-Za-z0-9_#-]+$"},
             examples=["ni:///sha-256;AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"],
         ),
     ],

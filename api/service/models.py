@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from pressmark.api.schemas import schema
-from pressmark.api.service.dependencies import Store, iri_of
+from pressmark.api.service.dependencies import After, Store, iri_of
 from pressmark.api.service.prov_aq import link
 from pressmark.api.service.representations import Answer, Kind, Resource, represented
 from pressmark.api.service.resources import Name, answers, json_answer
@@ -41,7 +41,7 @@ def model_line(
     model: Name,
     answer: Answer,
     limit: Annotated[int, Query(ge=1, le=_MANY)] = 50,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    after: After = None,
 ) -> Response:
     """A model line and its artifacts, newest first. As RDF: the records of those listed."""
     page = line(registry, model, limit, iri_of(after))

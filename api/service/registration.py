@@ -2,6 +2,7 @@
 
 import hashlib
 import posixpath
+import shutil
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,6 +216,7 @@ async def register_form(
     """Registers the files of a form, with what its part ``claim`` declares of them."""
     kind = request.headers["content-type"]
     with uploads.scratch() as folder:
+        allow_body(request, shutil.disk_usage(folder).free)
         form = await forms.receive(kind, request.stream(), folder, uploads.longest)
         claim = _declared(form)
         asked = [claim.model_dump_json(), *sorted(form.files.items())]

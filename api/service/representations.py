@@ -177,5 +177,6 @@ Answer = Annotated[Answerer, Depends(_answerer)]
 def represented(model: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of a negotiated route's answers; see `answers`."""
     described = answers(model, 406, *statuses)
-    described[200]["content"] = {each.media_type: {} for each in COMMON[1:]}
+    others = [each.media_type for each in COMMON[1:]]
+    described[200]["content"] = {kind: {} for kind in (*others, "text/html")}
     return described

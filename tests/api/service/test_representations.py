@@ -78,7 +78,8 @@ def test_each_representation_has_its_own_entity_tag(reader: TestClient, address:
     [
         ("", "application/json"),
         ("*/*", "application/json"),
-        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+        ("text/html;q=0.1, */*;q=0.8", "application/json"),
         ("text/*", "text/turtle"),
         ("text/turtle;q=0.5, application/trig", "application/trig"),
         ("application/json;q=0.1, application/ld+json;q=0.2", "application/ld+json"),
@@ -91,7 +92,7 @@ def test_quality_values_are_honoured(client: TestClient, accept: str, chosen: st
     assert answer.headers["content-type"].partition(";")[0] == chosen
 
 
-@pytest.mark.parametrize("accept", ["image/png", "text/html", "application/json;q=0", "nonsense"])
+@pytest.mark.parametrize("accept", ["image/png", "text/css", "application/json;q=0", "nonsense"])
 def test_what_cannot_be_given_is_a_problem(client: TestClient, accept: str) -> None:
     answer = client.get("/v1/artifacts/int8", headers={"Accept": accept})
     assert answer.status_code == 406
@@ -99,8 +100,11 @@ def test_what_cannot_be_given_is_a_problem(client: TestClient, accept: str) -> N
     assert "text/turtle" in answer.json()["hint"]
 
 
-def test_a_format_that_there_is_not(client: TestClient) -> None:
+def test_a_format_that_there_is_not(app: FastAPI, client: TestClient) -> None:
+    app.state.representations = Representations()
     assert client.get("/v1/artifacts/int8?format=html").status_code == 406
+    browser = client.get("/v1/artifacts/int8", headers={"Accept": "text/html"})
+    assert browser.status_code == 406
     assert client.get("/v1/artifacts/int8?format=docx").status_code == 422
 
 
@@ -190,7 +194,7 @@ def test_another_representation_can_be_added_for_a_kind(app: FastAPI, client: Te
         return f"<p>{resource.iri} at {quote(request.url.path)}</p>".encode()
 
     policy = {"Content-Security-Policy": "default-src 'self'"}
-    known: Representations = app.state.representations
+    app.state.representations = known = Representations()
     known.add(Kind.ARTIFACT, Representation(Format.HTML, "text/html", page, policy))
     browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     answer = client.get("/v1/artifacts/int8", headers={"Accept": browser})
@@ -206,5 +210,5 @@ def test_the_description_names_every_representation(client: TestClient) -> None:
     described = json.loads(client.get("/openapi.json").content)["paths"]
     for path in ("/v1/artifacts/{artifact}", "/v1/records/{record}", "/v1/resources"):
         answers = described[path]["get"]["responses"]
-        assert answers["200"]["content"].keys() == set(TYPES.values())
+        assert answers["200"]["content"].keys() == {*TYPES.values(), "text/html"}
         assert "406" in answers

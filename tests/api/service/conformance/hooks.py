@@ -6,6 +6,7 @@ is sent as it was invented.
 """
 
 import itertools
+import json
 import os
 import time
 from collections.abc import Callable
@@ -63,6 +64,10 @@ class Client(httpx2.Client):
 
 
 def send_files(case: Any, client: Client) -> None:
+    if case.media_type == "multipart/form-data":
+        if "claim" in case.body:  # what lacks it is meant to be refused
+            case.body = {"claim": json.dumps({"name": f"form-{next(numbers)}"}), "file": [b"{}"]}
+        return
     case.body["files"] = [{"upload": client.upload()}]
     case.body["kind"] = "FineTunedModel"
     case.body.pop("parents", None)
