@@ -32,6 +32,7 @@ from pressmark.api.service.bodies import BodyLimits
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.fetching import Fetches
 from pressmark.api.service.headers import SecurityHeaders
+from pressmark.api.service.oidc import Oidc
 from pressmark.api.service.openapi import describe
 from pressmark.api.service.problems import add_handlers
 from pressmark.api.service.profiles import Profiles
@@ -113,14 +114,14 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.state.outbound = outbound
     app.state.outbox = outbox
     app.state.attempts = Attempts(database)
-    app.state.profiles = Profiles(database)
+    app.state.profiles = profiles = Profiles(database)
     app.state.refusals = Refusals(database)
     app.state.checker = checker
     app.state.runs = Runs(registry, Jobs(database), queue)
     app.state.is_stopping = lambda: False
     app.state.sessions = Sessions(database)
     app.state.rates = RateLimiter(chosen.rates)
-    app.state.gate = Gate(Tokens(database), anonymous=chosen.anonymous)
+    app.state.gate = Gate(Tokens(database), Oidc(chosen.oidc, profiles), anonymous=chosen.anonymous)
     add_handlers(app)
     describe(app)
     app.add_middleware(BodyLimits, limits=chosen.requests)

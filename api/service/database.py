@@ -22,6 +22,12 @@ CREATE TABLE IF NOT EXISTS profile (
     agent TEXT PRIMARY KEY,             -- the opaque identifier that records use
     name TEXT NOT NULL UNIQUE
 ) STRICT;
+CREATE TABLE IF NOT EXISTS subject (    -- whom an OpenID provider vouches for
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    agent TEXT NOT NULL REFERENCES profile (agent) ON DELETE CASCADE,
+    PRIMARY KEY (issuer, subject)
+) STRICT;
 CREATE TABLE IF NOT EXISTS token (
     id TEXT PRIMARY KEY,
     digest BLOB NOT NULL,               -- SHA-256 of the secret

@@ -56,6 +56,34 @@ class Profiles:
         rows = self._database.rows("SELECT name FROM profile WHERE agent = ?", agent)
         return rows[0]["name"] if rows else None
 
+    def vouched(self, issuer: str, subject: str, name: str) -> str:
+        """The agent whom an OpenID provider vouches for; whoever comes first gets a profile.
+
+        Args:
+            issuer: The provider.
+            subject: How it calls them, for ever.
+            name: How people call them now. Somebody else's name is told apart.
+        """
+        rows = self._database.rows(
+            "SELECT agent FROM subject WHERE issuer = ? AND subject = ?", issuer, subject
+        )
+        return rows[0]["agent"] if rows else self._introduce(issuer, subject, name)
+
+    def _introduce(self, issuer: str, subject: str, name: str) -> str:
+        agent = secrets.token_hex(8)
+        with self._database.transaction() as connection:
+            taken = connection.execute("SELECT 1 FROM profile WHERE name = ?", (name,)).fetchone()
+            shown = f"{name} ({agent})" if taken else name
+            connection.execute("INSERT INTO profile (agent, name) VALUES (?, ?)", (agent, shown))
+            made = connection.execute(
+                "INSERT INTO subject (issuer, subject, agent) VALUES (?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                (issuer, subject, agent),
+            )
+            if not made.rowcount:  # another request was first
+                connection.execute("DELETE FROM profile WHERE agent = ?", (agent,))
+        return self.vouched(issuer, subject, name)
+
     def all(self) -> list[Profile]:
         """Every profile, by name."""
         rows = self._database.rows("SELECT agent, name FROM profile ORDER BY name")

@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from pressmark.api.errors import ForbiddenError, UnauthorizedError
+from pressmark.api.service.oidc import Oidc
 from pressmark.api.service.rates import address, spend
 from pressmark.api.service.sessions import COOKIE, Session, Sessions
 from pressmark.api.service.tokens import Principal, Scope, Tokens
@@ -31,11 +33,15 @@ class Gate:
 
     Args:
         tokens: The tokens that are known.
+        oidc: Who tells whom others vouch for.
         anonymous: Whether anybody may read.
     """
 
-    def __init__(self, tokens: Tokens, *, anonymous: bool = False) -> None:
+    def __init__(
+        self, tokens: Tokens, oidc: Oidc | None = None, *, anonymous: bool = False
+    ) -> None:
         self._tokens = tokens
+        self._oidc = oidc
         self._anonymous = anonymous
         self._own: dict[bytes, Principal] = {}
 
@@ -45,14 +51,23 @@ class Gate:
         self._own[_digest(token)] = principal
         return token
 
+    def asks_others(self, token: str) -> bool:
+        """Whether an issuer may have to be asked about a token, which takes its time."""
+        return self._oidc is not None and self._oidc.reads(token)
+
     def principal(self, token: str | None) -> Principal:
         """Who a token stands for; without one, an anonymous reader where that is allowed.
 
         Raises:
             UnauthorizedError: Nobody.
+            ForbiddenError: Somebody who may do nothing here.
+            BusyError: Whoever vouches for them does not answer.
         """
         if token and (own := self._own.get(_digest(token))):
             return own
+        if token and self.asks_others(token):
+            assert self._oidc is not None
+            return self._oidc.principal(token)
         if token:
             return self._tokens.principal(token, datetime.now(UTC))
         if self._anonymous:
@@ -85,7 +100,7 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Principal]]:
         request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     ) -> Principal:
-        principal = _principal(request, credentials)
+        principal = await _principal(request, credentials)
         if scope > Scope.READ:
             spend(request, "writes", _client(request, principal))
         if principal.scope < scope and not principal.agent:
@@ -101,14 +116,23 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Principal]]:
     return check
 
 
-def _principal(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+async def _principal(
+    request: Request, credentials: HTTPAuthorizationCredentials | None
+) -> Principal:
     """Who is asking; looked up, and counted, once for each request."""
     if not hasattr(request.state, "principal"):
         token = credentials.credentials if credentials else None
         is_safe = token is None and request.method in SAFE
         session = session_of(request) if is_safe else None
-        admit(request, session.principal if session else known(request, token))
+        admit(request, session.principal if session else await _found(request, token))
     return request.state.principal  # type: ignore[no-any-return]
+
+
+async def _found(request: Request, token: str | None) -> Principal:
+    gate: Gate = request.app.state.gate
+    if token and gate.asks_others(token):
+        return await run_in_threadpool(known, request, token)
+    return known(request, token)
 
 
 def session_of(request: Request) -> Session | None:

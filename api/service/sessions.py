@@ -65,7 +65,7 @@ class Sessions:
         """
         name = secrets.token_urlsafe(32)
         row = (_digest(name), principal.agent, principal.scope.name.lower())
-        expires = format_time(now + LIFETIME)
+        expires = format_time(min(now + LIFETIME, principal.expires or now + LIFETIME))
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM session WHERE expires <= ?", (format_time(now),))
             known = connection.execute(

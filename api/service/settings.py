@@ -23,6 +23,7 @@ from pydantic import (
 
 from pressmark.api.outbound.guard import Policy
 from pressmark.api.service.fetching import FetchLimits
+from pressmark.api.service.issuers import Issuer
 from pressmark.api.sparql.pool import Limits
 from pressmark.api.webhooks.dispatcher import WebhookLimits
 from pressmark.registry.errors import InvalidInputError
@@ -180,6 +181,7 @@ class Settings(Section):
         rates: How often one client may ask.
         outbound: Which addresses the service itself may call.
         fetches: What it may fetch from there.
+        oidc: The OpenID providers whose tokens are taken.
         jobs: How recipes are run.
         webhooks: How others are told of what was recorded.
     """
@@ -194,6 +196,7 @@ class Settings(Section):
     rates: Rates = Rates()
     outbound: Policy = Policy()
     fetches: FetchLimits = FetchLimits()
+    oidc: tuple[Issuer, ...] = ()
     jobs: JobSettings = JobSettings()
     webhooks: WebhookLimits = WebhookLimits()
 

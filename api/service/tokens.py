@@ -47,10 +47,12 @@ class Principal:
     Attributes:
         agent: The opaque identifier that records use; "" for an anonymous reader.
         scope: The most that is allowed.
+        expires: When whatever showed it does, where that is not known here anyway.
     """
 
     agent: str
     scope: Scope
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True)
