@@ -1,5 +1,7 @@
 """Running the application: one process, which alone writes the graph for as long as it runs."""
 
+import gc
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
@@ -44,10 +46,23 @@ def run(folder: Path, settings: Settings) -> None:
     server = uvicorn.Server(config)
     app.state.is_stopping = lambda: server.should_exit
     registry: Registry = app.state.registry
-    with closing(config.bind_socket()) as listening:
+    with closing(bound(config)) as listening:
         url = _address(settings.host, listening.getsockname()[1])
         with registry.writing(url=url), _workers(app, url, settings.jobs.workers):
+            gc.freeze()  # what is here now stays: going through it again and again takes time
             server.run(sockets=[listening])
+
+
+def bound(config: uvicorn.Config) -> socket.socket:
+    """The socket to listen at, whose connections send what they have at once.
+
+    An answer's head and body are written apart. asyncio does not recognise the socket that uvicorn
+    binds as one of TCP, and so leaves Nagle's algorithm on: the body would wait 40 ms until a
+    client that keeps its connection has acknowledged the head.
+    """
+    listening = config.bind_socket()
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _address(host: str, port: int) -> str:

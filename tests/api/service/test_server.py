@@ -10,13 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx2
 import pytest
+import uvicorn
 
+from pressmark.api.service.server import bound
 from pressmark.registry.errors import StoreLockedError
 from pressmark.registry.lifecycle import aliases
 from pressmark.registry.registry import Registry
@@ -80,6 +82,16 @@ def test_whoever_else_wants_to_write_is_told_the_server_s_address(folder: Path) 
         assert holder.url == str(client.base_url).rstrip("/")
         with pytest.raises(StoreLockedError, match=r"127\.0\.0\.1"), registry.writing():
             pass
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    config = uvicorn.Config("unused", host="127.0.0.1", port=0)
+    with closing(bound(config)) as listening:
+        listening.listen()
+        with socket.create_connection(listening.getsockname()):
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_what_was_acknowledged_survives_the_server_s_death(folder: Path) -> None:
