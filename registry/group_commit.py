@@ -145,6 +145,8 @@ class GroupCommit:
         self._access, self._journal = access, journal
         self._judge, self._store = judge, store
         self._guard = threading.Lock()  # of who waits and who leads
+        # Python judges one record at a time anyway; threads that took turns would all be late.
+        self._judging = threading.Lock()
         self._waiting: deque[Proposal] = deque()
         self._is_led = False
         self._recent: deque[tuple[int, Record]] = deque(maxlen=_REMEMBERED)
@@ -184,7 +186,8 @@ class GroupCommit:
         if graph is None or self._is_known(proposal, graph):
             return
         reads = Reads(graph)
-        violations = self._judge(proposal.record, reads, proposal.absent)
+        with self._judging:
+            violations = self._judge(proposal.record, reads, proposal.absent)
         proposal.seen, proposal.reads, proposal.violations = seen, reads, violations
         if not violations:
             self._store_once(proposal)
