@@ -60,6 +60,11 @@ class Jobs:
                 _note(connection, identifier, _STATE, {"state": State.QUEUED})
         return self.get(identifier)
 
+    def counts(self) -> dict[str, int]:
+        """How many jobs there are in each state."""
+        rows = self._database.rows("SELECT state, count(*) FROM job GROUP BY state")
+        return {str(state): 0 for state in State} | {row[0]: row[1] for row in rows}
+
     def get(self, identifier: str) -> Job:
         """A job.
 

@@ -113,6 +113,10 @@ class Outbound:
         with self._exchange("POST", self._read(url), headers, body, Deadline(seconds)) as reply:
             return Reply(reply.url, reply.status, reply.headers, iter(()))
 
+    def open(self) -> None:
+        """Calls again, after having been closed."""
+        self._line.open()
+
     def close(self) -> None:
         """Cuts off what is under way, and calls nobody any more."""
         self._line.close()

@@ -61,6 +61,11 @@ class Line:
         with self._lock:
             self._open.discard(stream.get_extra_info("socket"))
 
+    def open(self) -> None:
+        """Lets connections be again."""
+        with self._lock:
+            self._closed = False
+
     def close(self) -> None:
         """Cuts all connections off, and lets no new one be."""
         with self._lock:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import Depends, FastAPI
+from starlette.datastructures import State
 
 from pressmark.api import pages
 from pressmark.api.jobs.checker import Checker
@@ -18,6 +19,7 @@ from pressmark.api.service import (
     health,
     lifecycle,
     lookup,
+    metrics,
     models,
     questions,
     records,
@@ -32,6 +34,7 @@ from pressmark.api.service.bodies import BodyLimits
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.fetching import Fetches
 from pressmark.api.service.headers import SecurityHeaders
+from pressmark.api.service.metrics import Meter, Metrics
 from pressmark.api.service.oidc import Oidc
 from pressmark.api.service.openapi import describe
 from pressmark.api.service.problems import add_handlers
@@ -75,59 +78,62 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
         StoreVersionError: Another release made the service's database.
     """
     chosen = settings or Settings()
-    registry = Registry.open(folder)
-    pool = QueryPool(registry.root / "snapshots", chosen.queries)
-    uploads = Uploads(registry.root / "uploads", chosen.uploads.longest_file)
-    queue, checker = JobQueue(registry.root), Checker(registry.root)
-    outbound = Outbound(chosen.outbound)
-    fetches = Fetches(uploads, outbound, chosen.fetches)
-    database = Database(registry.root / FILE_NAME)
-    outbox = Outbox(database)
-    webhooks_sent = Dispatcher(registry, outbox, outbound, chosen.webhooks)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        fetches.resume()
-        webhooks_sent.start()
-        yield
-        checker.close()
-        queue.close()
-        fetches.close()
-        webhooks_sent.close()
-        pool.close()
-        registry.close()
-
     app = FastAPI(
         title="Pressmark",
         summary="Where a compressed model comes from, and whether that is true.",
         version="1",
-        lifespan=lifespan,
+        lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
     )
-    app.state.settings = chosen
-    app.state.registry = registry
-    app.state.queries = pool
-    app.state.representations = Representations()
-    app.state.uploads = uploads
-    app.state.fetches = fetches
-    app.state.outbound = outbound
-    app.state.outbox = outbox
-    app.state.attempts = Attempts(database)
-    app.state.profiles = profiles = Profiles(database)
-    app.state.refusals = Refusals(database)
-    app.state.checker = checker
-    app.state.runs = Runs(registry, Jobs(database), queue)
-    app.state.is_stopping = lambda: False
-    app.state.sessions = Sessions(database)
-    app.state.rates = RateLimiter(chosen.rates)
-    app.state.gate = Gate(Tokens(database), Oidc(chosen.oidc, profiles), anonymous=chosen.anonymous)
+    _equip(app.state, Registry.open(folder), chosen)
     add_handlers(app)
     describe(app)
     app.add_middleware(BodyLimits, limits=chosen.requests)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Meter, app.state.metrics)
     app.include_router(health.routes)
     for group in _READABLE:
         app.include_router(group.routes, dependencies=[Depends(needs(Scope.READ))])
+    counted = [] if chosen.anonymous_metrics else [Depends(needs(Scope.READ))]
+    app.include_router(metrics.routes, dependencies=counted)
     pages.add_to(app)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state = app.state
+    state.outbound.open()
+    state.fetches.resume()
+    state.dispatcher.start()
+    yield
+    for each in (state.checker, state.queue, state.fetches, state.dispatcher, state.queries):
+        each.close()
+    state.registry.close()
+
+
+def _equip(state: State, registry: Registry, settings: Settings) -> None:
+    """Makes what the routes work with."""
+    database = Database(registry.root / FILE_NAME)
+    state.settings = settings
+    state.registry = registry
+    state.queries = QueryPool(registry.root / "snapshots", settings.queries)
+    state.representations = Representations()
+    state.uploads = Uploads(registry.root / "uploads", settings.uploads.longest_file)
+    state.outbound = Outbound(settings.outbound)
+    state.fetches = Fetches(state.uploads, state.outbound, settings.fetches)
+    state.outbox = Outbox(database)
+    state.dispatcher = Dispatcher(registry, state.outbox, state.outbound, settings.webhooks)
+    state.attempts = Attempts(database)
+    state.profiles = Profiles(database)
+    state.refusals = Refusals(database)
+    state.checker, state.queue = Checker(registry.root), JobQueue(registry.root)
+    state.jobs = Jobs(database)
+    state.runs = Runs(registry, state.jobs, state.queue)
+    state.is_stopping = lambda: False
+    state.sessions = Sessions(database)
+    state.rates = RateLimiter(settings.rates)
+    oidc = Oidc(settings.oidc, state.profiles)
+    state.gate = Gate(Tokens(database), oidc, anonymous=settings.anonymous)
+    state.metrics = Metrics(state)

@@ -68,9 +68,14 @@ class Fetches:
         self._uploads = uploads
         self._outbound = outbound
         self._limits = limits
-        self._threads = ThreadPoolExecutor(limits.at_once, thread_name_prefix="fetch")
+        self._threads = self._new_threads()
         self._running: set[Future[None]] = set()
         self._ending = threading.Event()
+
+    @property
+    def count(self) -> int:
+        """How many files are being fetched, or wait for it."""
+        return len(self._running)
 
     def begin(self, uri: str, name: str | None, sha256: str | None, agent: str) -> Upload:
         """Begins to fetch a file.
@@ -88,7 +93,7 @@ class Fetches:
             BusyError: Too many are waiting.
         """
         self._outbound.check(uri)
-        if len(self._running) >= self._limits.at_once + self._limits.waiting:
+        if self.count >= self._limits.at_once + self._limits.waiting:
             raise BusyError("too many files wait for being fetched", "try again later")
         upload = self._uploads.begin_fetch(name or _last_part(uri), uri, sha256, agent)
         self._submit(upload)
@@ -101,10 +106,15 @@ class Fetches:
                 self._submit(upload)
 
     def close(self) -> None:
-        """Breaks off what is under way; the next server goes on with it."""
+        """Breaks off what is under way; whoever resumes goes on with it."""
         self._ending.set()
         self._outbound.close()
         self._threads.shutdown(cancel_futures=True)
+        self._threads = self._new_threads()
+        self._ending.clear()
+
+    def _new_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._limits.at_once, thread_name_prefix="fetch")
 
     def _submit(self, upload: Upload) -> None:
         future = self._threads.submit(self._run, upload)

@@ -175,6 +175,7 @@ class Settings(Section):
         port: The port to listen at; 0 takes a free one.
         public_url: The address that clients know, where a proxy stands in front.
         anonymous: Whether anybody may read without a token.
+        anonymous_metrics: Whether anybody may read the metrics without a token.
         queries: What an untrusted SPARQL query may use.
         requests: What one request may bring.
         uploads: What may be uploaded.
@@ -190,6 +191,7 @@ class Settings(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: HttpUrl | None = None
     anonymous: bool = False
+    anonymous_metrics: bool = False
     queries: Limits = Limits()
     requests: RequestLimits = RequestLimits()
     uploads: UploadLimits = UploadLimits()

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -146,6 +146,14 @@ class Uploads:
         found = (self._read(place.name) for place in places)
         return [each for each in found if each is not None]
 
+    def totals(self) -> tuple[int, int]:
+        """How many uploads there are, and how many bytes of them are here."""
+        sizes: list[int] = []
+        for place in self.folder.glob(f"*/{_BYTES}"):
+            with suppress(FileNotFoundError):  # it was discarded meanwhile
+                sizes.append(place.stat().st_size)
+        return len(sizes), sum(sizes)
+
     def keep(self, upload: Upload) -> None:
         """Keeps what has become of an upload.
 
@@ -163,12 +171,15 @@ class Uploads:
         return upload
 
     def _read(self, identifier: str) -> Upload | None:
-        facts = self.folder / identifier / _FACTS
-        if not identifier.isalnum() or not facts.is_file():
+        if not identifier.isalnum():
             return None
-        told = json.loads(facts.read_text(encoding="utf-8"))
-        found = Upload(**told | {"state": State(told.get("state", State.RECEIVING))})
-        found = replace(found, offset=self.path(identifier).stat().st_size)
+        try:
+            told = json.loads((self.folder / identifier / _FACTS).read_bytes())
+            here = self.path(identifier).stat().st_size
+        except FileNotFoundError:
+            return None
+        state = State(told.get("state", State.RECEIVING))
+        found = Upload(**told | {"state": state, "offset": here})
         sent = found.state is State.RECEIVING and found.offset == found.size
         return replace(found, state=State.COMPLETE) if sent else found
 
@@ -207,8 +218,9 @@ class Uploads:
     def discard(self, upload: Upload) -> None:
         """Removes an upload and its bytes."""
         gone = self.folder / f"{upload.id}.gone"
-        (self.folder / upload.id).rename(gone)  # at once, for whoever writes to it
-        shutil.rmtree(gone, ignore_errors=True)
+        with suppress(FileNotFoundError):  # somebody else was faster
+            (self.folder / upload.id).rename(gone)  # at once, for whoever writes to it
+            shutil.rmtree(gone, ignore_errors=True)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -7,7 +7,9 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -27,7 +29,7 @@ from pressmark.api.errors import (
     WorkerError,
 )
 from pressmark.api.sparql.worker import Ask, Reply
-from pressmark.registry.errors import StoreDamagedError
+from pressmark.registry.errors import PressmarkError, StoreDamagedError
 
 _CHUNK: Final = 1 << 16
 
@@ -91,6 +93,8 @@ class QueryPool:
             self._idle.put(None)
         self._turns = anyio.Semaphore(limits.workers)
         self._threads = anyio.CapacityLimiter(limits.workers)
+        self._counting = threading.Lock()
+        self._results: Counter[str] = Counter()
 
     def answer(self, ask: Ask) -> Answer:
         """Answers one query.
@@ -103,6 +107,30 @@ class QueryPool:
             StoreDamagedError: The graph cannot be read.
             WorkerError: The worker ended by itself.
         """
+        try:
+            answer = self._answer(ask)
+        except PressmarkError as error:
+            self._count(type(error).__name__.removesuffix("Error"))
+            raise
+        self._count("Answered")
+        return answer
+
+    @property
+    def working(self) -> int:
+        """How many workers are answering a query."""
+        return self.limits.workers - self._idle.qsize()
+
+    @property
+    def results(self) -> dict[str, int]:
+        """How many queries were answered, or refused with which error."""
+        with self._counting:
+            return dict(self._results)
+
+    def _count(self, result: str) -> None:
+        with self._counting:
+            self._results[result] += 1
+
+    def _answer(self, ask: Ask) -> Answer:
         if len(ask.text.encode()) > self.limits.query_bytes:
             raise TooLargeError(f"a query may have {self.limits.query_bytes:,} bytes")
         with self._process() as process:
@@ -125,6 +153,7 @@ class QueryPool:
             with anyio.fail_after(self.limits.wait):
                 await self._turns.acquire()
         except TimeoutError:
+            self._count("Busy")
             raise self._busy() from None
         try:
             return await anyio.to_thread.run_sync(self.answer, ask, limiter=self._threads)

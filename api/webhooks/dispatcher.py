@@ -75,7 +75,7 @@ class Dispatcher:
         self._ending = threading.Event()
         self._busy: set[str] = set()
         self._thread: threading.Thread | None = None
-        self._senders = ThreadPoolExecutor(limits.at_once, thread_name_prefix="webhook")
+        self._senders = self._new_senders()
 
     def start(self) -> None:
         """Begins to look and to send."""
@@ -89,6 +89,11 @@ class Dispatcher:
         if self._thread is not None:
             self._thread.join()
         self._senders.shutdown()
+        self._senders = self._new_senders()
+        self._ending.clear()
+
+    def _new_senders(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._limits.at_once, thread_name_prefix="webhook")
 
     def _run(self) -> None:
         while not self._ending.wait(self._limits.interval):

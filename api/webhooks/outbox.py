@@ -304,6 +304,11 @@ class Outbox:
                     ),
                 )
 
+    def webhook_counts(self) -> dict[str, int]:
+        """How many webhooks are told of events, and how many are not any more."""
+        (row,) = self._database.rows("SELECT count(*), count(disabled) FROM webhook")
+        return {"enabled": row[0] - row[1], "disabled": row[1]}
+
     def counts(self) -> dict[str, int]:
         """How many deliveries there are in each state."""
         rows = self._database.rows("SELECT state, count(*) FROM delivery GROUP BY state")

@@ -51,7 +51,9 @@ class Receiver:
         self.url = serve(self._answer) + "/hook"
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        body = handler.rfile.read(int(handler.headers["Content-Length"] or 0))
+        if handler.command == "GET":
+            return send(handler, b"fetched")
         self.got.append(({k.lower(): v for k, v in handler.headers.items()}, body))
         send(handler, b"", self._statuses.pop(0) if self._statuses else 204, **self._headers)
 
@@ -262,6 +264,18 @@ def test_an_address_that_may_no_longer_be_called_is_not_called(
         until(lambda: client.get(f"/v1/webhooks/{webhook}").json()["disabled"])
         assert "not on the public internet" in deliveries(client, webhook)[0]["problem"]
     assert not receiver.got
+
+
+def test_an_application_can_be_started_again(app: FastAPI, token: MakeToken, serve: Serve) -> None:
+    receiver = Receiver(serve)
+    bearer = {"Authorization": f"Bearer {token(Scope.ADMIN)}"}
+    with TestClient(app, headers=bearer) as client:
+        subscribe(client, receiver.url)
+    with TestClient(app, headers=bearer) as client:
+        promote(client, "one")
+        upload = client.post("/v1/uploads", json={"uri": receiver.url}).json()["id"]
+        until(lambda: receiver.types == ["alias.moved"])
+        until(lambda: client.get(f"/v1/uploads/{upload}").json()["state"] != "fetching")
 
 
 def test_only_administrators_see_webhooks(app: FastAPI, token: MakeToken) -> None:
