@@ -149,7 +149,10 @@ class WriteLock(FileLock):
             )
         hint = "wait for it to finish, or wait longer with --wait SECONDS"
         if holder.url:
-            hint = f"it is a server: send the request to {holder.url} instead"
+            hint = (
+                f"it is a server: send the request to {holder.url} instead, "
+                "or let it commit what you do: export PRESSMARK_TOKEN=TOKEN, with the scope write"
+            )
         return StoreLockedError(
             f"the registry {self.path.parent} is being written by process {holder.process} "
             f"({holder.command}) since {holder.since}; waited {wait:g} seconds",

@@ -1,5 +1,6 @@
 """The `pressmark` application: its global options and the registry in use."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from pressmark.registry.errors import NotFoundError, PressmarkError
 from pressmark.registry.registry import Registry
 
 DEFAULT_FOLDER = ".pressmark"
+#: Names a token of the server that holds the registry.
+TOKEN = "PRESSMARK_TOKEN"
 EPILOG = (
     "Exit status: 0 yes, 1 the answer is no, 2 usage, 3 not found, 4 refused, 5 registry, "
     "6 step failed, 70 defect, 130 interrupted, 141 the output was not read to its end."
@@ -91,5 +94,12 @@ def located(named: str | None) -> str:
 
 
 def opened(context: typer.Context) -> Registry:
-    """The registry in use, opened."""
-    return Registry.open(registry_path(context))
+    """The registry in use, opened; a server that holds it commits, where its token is known."""
+    registry = Registry.open(registry_path(context))
+    token = os.environ.get(TOKEN)
+    holder = registry.writer() if token else None
+    if not token or holder is None or holder.url is None:
+        return registry
+    from pressmark.api.committer import ServerCommitter
+
+    return Registry.open(registry.root, committer=ServerCommitter(holder.url, token))

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
-from pressmark.api.jobs.jobs import Event, Failure, Job, Order, Progress, State, Step
+from pressmark.api.jobs.jobs import Event, Failure, Job, Order, Progress, State, Step, StepState
 from pressmark.api.plain import plain
 from pressmark.api.service.database import Database
 from pressmark.registry.errors import NotFoundError
@@ -131,10 +131,12 @@ class Jobs:
         self, identifier: str, steps: Sequence[Step], index: int, artifacts: Mapping[str, str]
     ) -> None:
         """One of the steps is further; `artifacts` are those made so far, by name."""
+        done = steps[index].state is StepState.SUCCEEDED
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE job SET steps = ?, artifacts = ?, progress = 'null' WHERE id = ?",
-                (_json(steps), _json(artifacts), identifier),
+                "UPDATE job SET steps = ?, artifacts = ?, progress = 'null', "
+                "deaths = iif(?, 0, deaths) WHERE id = ?",
+                (_json(steps), _json(artifacts), done, identifier),
             )
             _note(connection, identifier, "step", {"index": index, **plain(steps[index])})
 
@@ -176,7 +178,7 @@ class Jobs:
         """A worker died doing it.
 
         Returns:
-            How often that has happened.
+            How often that has happened since a step of it was done.
         """
         with self._database.transaction() as connection:
             connection.execute("UPDATE job SET deaths = deaths + 1 WHERE id = ?", (identifier,))

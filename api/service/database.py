@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS job (
     artifacts TEXT NOT NULL DEFAULT '{}',
     result TEXT NOT NULL DEFAULT 'null',
     cancelling INTEGER NOT NULL DEFAULT 0,
-    deaths INTEGER NOT NULL DEFAULT 0   -- workers that died doing it
+    deaths INTEGER NOT NULL DEFAULT 0   -- workers that died since a step was done
 ) STRICT;
 CREATE INDEX IF NOT EXISTS job_in_state ON job (state);
 CREATE TABLE IF NOT EXISTS job_run (

@@ -94,6 +94,25 @@ def test_answers_do_not_wait_for_acknowledgements() -> None:
                 assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+def test_a_command_beside_a_server_lets_it_commit(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    step = "{step: prune/magnitude, name: thinner, parameters: {sparsity: 0.75}}"
+    recipe.write_text(f"name: thin\ninputs: {{base: base}}\nsteps: [{step}]\n")
+    with serving(folder) as (_, client):
+        monkeypatch.setenv("PRESSMARK_TOKEN", client.headers["authorization"].split()[1])
+        pressmark(folder, "alias", "prod", "int8")
+        pressmark(folder, "run", str(recipe))
+        assert client.get("/v1/artifacts/prod").json()["summary"]["name"] == "int8"
+        assert client.get("/v1/artifacts/thinner").json()["evaluations"] == []
+        monkeypatch.setenv("PRESSMARK_TOKEN", "pm_nobody_knows")
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            pressmark(folder, "alias", "prod", "pruned")
+        assert refused.value.returncode == 5
+        assert "the server refused a record" in refused.value.stderr
+
+
 def test_what_was_acknowledged_survives_the_server_s_death(folder: Path) -> None:
     acknowledged: list[str] = []
     with serving(folder) as (process, client):
