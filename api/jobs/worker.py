@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pressmark.api.jobs.execution import Workbench
 
 _PAUSE: Final = 0.2
+#: Seconds that a server may be too busy to commit before a run fails. A dead one ends the worker.
+_PATIENCE: Final = 600.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _bench(assignment: Assignment) -> "Workbench":
     from pressmark.registry.registry import Registry
 
     root = Path(assignment.root)
-    committer = ServerCommitter(assignment.url, assignment.token)
+    committer = ServerCommitter(assignment.url, assignment.token, _PATIENCE)
     registry = Registry.open(root, committer=committer, wait=60)
     threads = max(1, len(os.sched_getaffinity(0)) // assignment.workers)
     return Workbench(registry, Jobs(Database(root / FILE_NAME)), threads)

@@ -75,10 +75,10 @@ class Served:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def wait(self, identifier: str, *states: str) -> dict[str, Any]:
+    def wait(self, identifier: str, *states: str, seconds: float = SECONDS) -> dict[str, Any]:
         """Waits until a run is in one of some states, by default until it has ended."""
         wanted = states or ("succeeded", "failed", "aborted")
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         while (view := self.run(identifier))["state"] not in wanted:
             assert time.monotonic() < deadline, view
             time.sleep(0.1)

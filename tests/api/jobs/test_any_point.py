@@ -18,7 +18,7 @@ from pressmark.registry.runs import recorded_runs, recorded_steps
 
 from .conftest import Served, serving
 
-ROUNDS = 6
+ROUNDS = 4
 RECIPE = """\
 name: walk
 inputs: {{base: ab}}
@@ -59,7 +59,7 @@ def test_what_was_acknowledged_is_done_once(folder: Path, request: pytest.Fixtur
             disturb(served, chance, worker_first=number % 3 == 0)  # three deaths would end a job
     with serving(folder) as served:
         post(served, acknowledged)
-        views = [served.wait(run) for run in acknowledged]
+        views = [served.wait(run, seconds=400) for run in acknowledged]
         assert {(view["state"], str(view["error"])) for view in views} == {("succeeded", "None")}
     assert len(acknowledged) == ROUNDS + 1
     jobs = Jobs(Database(folder / FILE_NAME))

@@ -1,6 +1,7 @@
 """A real server and its workers die in the middle of recipes, and nothing is lost or done twice."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import psutil
@@ -41,6 +42,9 @@ def test_a_model_is_compressed_for_whoever_posted_it(chain: Path, tmp_path: Path
         assert "libtorch" not in Path(f"/proc/{served.process.pid}/maps").read_text()
         (worker,) = served.workers()
         assert "libtorch" in Path(f"/proc/{worker.pid}/maps").read_text()
+        # What it is told is nowhere where others could read it.
+        assert worker.environ() == psutil.Process(served.process.pid).environ()
+        assert worker.cmdline()[1:] == ["-P", "-m", "pressmark.api.jobs.worker"]
 
 
 def test_a_killed_worker_s_run_is_resumed_by_the_next(served: Served, gate: Gate) -> None:
@@ -88,6 +92,12 @@ def test_a_server_that_is_ended_leaves_its_run_to_the_next(folder: Path, gate: G
         view = served.post(gate.recipe)
         wait_for(gate.started.exists)
         (worker,) = served.workers()
+        with served.client.stream("GET", f"/v1/runs/{view['id']}/events") as events:
+            lines = events.iter_lines()
+            assert next(lines) == "retry: 1000"
+            served.process.send_signal(signal.SIGINT)
+            list(lines)  # they end, although the run does not
+        served.process.wait(timeout=30)
     assert served.process.returncode == 130
     assert not worker.is_running()
     gate.until.touch()
