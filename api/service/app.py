@@ -120,7 +120,12 @@ def _equip(state: State, registry: Registry, settings: Settings) -> None:
     state.registry = registry
     state.queries = QueryPool(registry.root / "snapshots", settings.queries)
     state.representations = Representations()
-    state.uploads = Uploads(registry.root / "uploads", settings.uploads.longest_file)
+    state.uploads = Uploads(
+        registry.root / "uploads",
+        settings.uploads.longest_file,
+        at_once=settings.uploads.at_once,
+        begun=settings.uploads.begun,
+    )
     state.outbound = Outbound(settings.outbound)
     state.fetches = Fetches(state.uploads, state.outbound, settings.fetches)
     state.outbox = Outbox(database)

@@ -59,7 +59,8 @@ CREATE TABLE IF NOT EXISTS refusal (
     method TEXT NOT NULL,
     path TEXT NOT NULL,
     status INTEGER NOT NULL,
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    address TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE IF NOT EXISTS job (
     id TEXT PRIMARY KEY,

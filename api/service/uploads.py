@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from pressmark.api.errors import OffsetError, TooLargeError
+from pressmark.api.errors import OffsetError, TooLargeError, TooManyRequestsError
 from pressmark.registry import files
 from pressmark.registry.errors import InvalidInputError, NotFoundError
 from pressmark.registry.folders import safe_name
@@ -74,16 +74,21 @@ class Uploads:
     Args:
         folder: The folder; made when it is needed.
         longest: The most bytes that a file may have.
+        at_once: How many one agent may be sending at the same time.
+        begun: How many of one agent may wait for their bytes or their registration.
 
     Attributes:
         folder: The folder.
         longest: The most bytes that a file may have.
     """
 
-    def __init__(self, folder: Path, longest: int) -> None:
+    def __init__(
+        self, folder: Path, longest: int, *, at_once: int = 16, begun: int = 10_000
+    ) -> None:
         self.folder = folder
         self.longest = longest
-        self._receiving: set[str] = set()
+        self._at_once, self._begun = at_once, begun
+        self._receiving: dict[str, str] = {}  # upload -> whoever sends it
 
     def begin(self, name: str, size: int, agent: str) -> Upload:
         """Announces a file.
@@ -91,10 +96,10 @@ class Uploads:
         Raises:
             InvalidInputError: The name leads out of a folder.
             TooLargeError: It is longer than allowed, or than the disk has room for.
+            TooManyRequestsError: Too many of this agent wait already.
         """
         safe_name(name)
-        self._collect()
-        self.folder.mkdir(exist_ok=True)
+        self._prepare(agent)
         self.expect_room(name, size)
         return self._made(Upload(secrets.token_hex(16), name, size, 0, agent))
 
@@ -103,10 +108,10 @@ class Uploads:
 
         Raises:
             InvalidInputError: The name leads out of a folder.
+            TooManyRequestsError: Too many of this agent wait already.
         """
         safe_name(name)
-        self._collect()
-        self.folder.mkdir(exist_ok=True)
+        self._prepare(agent)
         new = Upload(secrets.token_hex(16), name, None, 0, agent, State.FETCHING, uri, sha256)
         return self._made(new)
 
@@ -194,6 +199,7 @@ class Uploads:
             OffsetError: They do not begin where the upload ends, another request is sending, or
                 they are fetched.
             TooLargeError: They go beyond the announced size; none of the excess is kept.
+            TooManyRequestsError: This agent is sending as many others as it may.
         """
         if upload.uri is not None:
             raise OffsetError(f"{upload.name} is fetched, not sent")
@@ -201,11 +207,15 @@ class Uploads:
             raise OffsetError(f"the upload is at {upload.offset}, the bytes begin at {offset}")
         if upload.id in self._receiving:
             raise OffsetError("another request is sending bytes of this upload", "wait for its end")
-        self._receiving.add(upload.id)
+        if list(self._receiving.values()).count(upload.agent) >= self._at_once:
+            raise TooManyRequestsError(
+                f"{self._at_once} uploads are being sent already", "wait for the end of one"
+            )
+        self._receiving[upload.id] = upload.agent
         try:
             await self._receive(upload, data)
         finally:
-            self._receiving.remove(upload.id)
+            del self._receiving[upload.id]
         return self.get(upload.id, upload.agent)
 
     async def _receive(self, upload: Upload, data: AsyncIterator[bytes]) -> None:
@@ -248,6 +258,19 @@ class Uploads:
             f"{upload.name} is not complete: {upload.offset:,}{of} bytes",
             f"{go_on} /v1/uploads/{upload.id}",
         )
+
+    def _prepare(self, agent: str) -> None:
+        """Makes room for one more upload of an agent."""
+        self._collect()
+        self.folder.mkdir(exist_ok=True)
+        if sum(1 for _ in self.folder.iterdir()) < self._begun:
+            return  # of all agents together
+        if sum(each.agent == agent for each in self.all()) >= self._begun:
+            raise TooManyRequestsError(
+                f"{self._begun:,} uploads wait already",
+                "register them, or give them up: DELETE /v1/uploads/ID",
+                60,
+            )
 
     def _collect(self) -> None:
         if not self.folder.is_dir():

@@ -44,7 +44,7 @@ READS = {("POST", "/sparql"), ("POST", "/v1/records/validation")}
 #: Only whoever sends something is told how far it is.
 WRITES = {("GET", "/v1/uploads/{upload}")}
 #: For administrators, whatever the method.
-ADMIN = {"/v1/refusals", "/metrics", "/v1/webhooks"}
+ADMIN = {"/v1/refusals", "/v1/webhooks"}
 
 
 def needed(route: Route) -> Scope:
