@@ -204,7 +204,8 @@ def measured_rows(label: str, measured: Measured) -> Iterator[Row]:
         f"{milliseconds(cpu)} of processor time each"
     )
     if failures:
-        value += f"; {len(failures)} of {len(failures) + len(seconds)} failed: {failures[0][:100]}"
+        said = " ".join(failures[0].split())
+        value += f"; {len(failures)} of {len(failures) + len(seconds)} failed: {said[:100]}"
     aimed = label.startswith(f"a step's record, {AIM_CLIENTS} clients")
     aim = f"p99 < {milliseconds(AIM_P99)}" if aimed else ""
     yield Row(label, value, aim, most < AIM_P99 if aimed else None)

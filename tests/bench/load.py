@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -85,7 +85,7 @@ def _run(plan: dict[str, object]) -> Load:
         json.dump(plan, file)
         file.flush()
         command = [sys.executable, __file__, file.name]
-        done = subprocess.run(command, check=True, capture_output=True, timeout=2 * LONGEST)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=2 * LONGEST)
     return Load(**json.loads(done.stdout))
 
 
@@ -132,14 +132,63 @@ class RefusedError(Exception):
     """The server did not do what it was asked."""
 
 
-@dataclass
 class Client:
-    """One connection, and the exchange that it is in."""
+    """One connection, and the exchange that it is in.
 
-    socket: socket.socket
-    exchange: Exchange
-    began: float
-    received: bytearray = field(default_factory=bytearray)
+    Args:
+        port: Where the server listens, on loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._received = bytearray()
+        self.connect()
+
+    def connect(self) -> None:
+        """Open a connection."""
+        self.socket = socket.create_connection(("127.0.0.1", self._port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def begin(self, exchange: Exchange) -> None:
+        """Send the first request of an exchange."""
+        self._exchange, self.began = exchange, time.perf_counter()
+        self.socket.sendall(next(exchange))
+
+    def go_on(self) -> bool:
+        """Take in what the server sent, and send the next request after an answer.
+
+        Returns:
+            Whether that was the end of the exchange.
+
+        Raises:
+            RefusedError: The answer was no success.
+        """
+        body = self._answer()
+        if body is None:
+            return False
+        try:
+            self.socket.sendall(self._exchange.send(body))
+        except StopIteration:
+            return True
+        return False
+
+    def _answer(self) -> bytes | None:
+        """The body of an answer that is complete, else None."""
+        block = self.socket.recv(_BLOCK)
+        # Else a server that sends head and body apart waits 40 ms for a delayed acknowledgement.
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        self._received += block
+        head, end, body = bytes(self._received).partition(b"\r\n\r\n")
+        if block and (not end or len(body) < _length(head)):
+            return None
+        self._received.clear()
+        if not block:
+            self.socket.close()
+            self.connect()
+            raise RefusedError("the server closed the connection")
+        if not 200 <= int(head[9:12]) < 300:
+            raise RefusedError((head[9:] + b" " + body[:1000]).decode(errors="replace"))
+        return body
 
 
 def drive(port: int, clients: int, exchanges: Iterable[Exchange]) -> Load:
@@ -154,59 +203,33 @@ def drive(port: int, clients: int, exchanges: Iterable[Exchange]) -> Load:
         TimeoutError: Not all was said in `LONGEST` seconds.
     """
     left = deque(exchanges)
-    opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(min(clients, len(left)))]
-    seconds: list[float] = []
-    failures: list[str] = []
+    free = [Client(port) for _ in range(min(clients, len(left)))]
+    load = Load(0.0, [], [])
     began = time.perf_counter()
     with selectors.DefaultSelector() as selector:
-        for connection in opened:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client = Client(connection, left.popleft(), time.perf_counter())
-            selector.register(connection, selectors.EVENT_READ, client)
-            connection.sendall(next(client.exchange))
-        while selector.get_map():
+        while free or selector.get_map():
+            for client in free:
+                if left:
+                    client.begin(left.popleft())
+                    selector.register(client.socket, selectors.EVENT_READ, client)
+            free = [key.data for key, _ in selector.select(1.0) if _is_over(selector, key, load)]
             if time.perf_counter() - began > LONGEST:
                 raise TimeoutError(f"not done after {LONGEST:.0f} seconds")
-            for key, _ in selector.select(timeout=1.0):
-                if _is_over(key.data, seconds, failures) and not _began_next(key.data, left):
-                    selector.unregister(key.fileobj)
-    took = time.perf_counter() - began
-    for connection in opened:
-        connection.close()
-    return Load(took, seconds, failures)
+    return replace(load, took=time.perf_counter() - began)
 
 
-def _is_over(client: Client, seconds: list[float], failures: list[str]) -> bool:
-    """Take in what a server sent, and go on; tells whether that was the end of an exchange."""
+def _is_over(selector: selectors.BaseSelector, key: selectors.SelectorKey, load: Load) -> bool:
+    """Go on with an exchange; tells whether it is over, and notes how it went."""
+    client: Client = key.data
     try:
-        body = _received(client)
-        if body is None:
+        if not client.go_on():
             return False
-        client.socket.sendall(client.exchange.send(body))
-    except StopIteration:
-        seconds.append(time.perf_counter() - client.began)
-        return True
     except RefusedError as error:
-        failures.append(str(error))
-        return True
-    return False
-
-
-def _received(client: Client) -> bytes | None:
-    """The body of an answer that is complete, else None."""
-    block = client.socket.recv(_BLOCK)
-    # Else a server that sends head and body apart waits 40 ms for a delayed acknowledgement.
-    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-    if not block:
-        raise ConnectionError("the server closed the connection")
-    client.received += block
-    head, end, body = bytes(client.received).partition(b"\r\n\r\n")
-    if not end or len(body) < _length(head):
-        return None
-    client.received.clear()
-    if not 200 <= int(head[9:12]) < 300:
-        raise RefusedError((head[9:] + b" " + body[:1000]).decode(errors="replace"))
-    return body
+        load.failures.append(str(error))
+    else:
+        load.seconds.append(time.perf_counter() - client.began)
+    selector.unregister(key.fileobj)
+    return True
 
 
 def _length(head: bytes) -> int:
@@ -214,14 +237,6 @@ def _length(head: bytes) -> int:
         if line.startswith(b"content-length:"):
             return int(line.partition(b":")[2])
     return 0
-
-
-def _began_next(client: Client, left: "deque[Exchange]") -> bool:
-    if not left:
-        return False
-    client.exchange, client.began = left.popleft(), time.perf_counter()
-    client.socket.sendall(next(client.exchange))
-    return True
 
 
 # -- a server that does nothing ----------------------------------------------------------------
