@@ -154,7 +154,25 @@ def read_a_kept_report(case: Any, client: Client) -> None:
     case.path_parameters["report"] = made.headers["location"].rpartition("/")[2]
 
 
+HOOK = "http://127.0.0.1:1/hook"  # where nobody listens
+
+
+def name_an_address(case: Any, client: Client) -> None:
+    case.body["url"] = HOOK
+
+
+def name_a_webhook(case: Any, client: Client) -> None:
+    made = client.post("/v1/webhooks", json={"url": HOOK, "events": ["run.failed"]})
+    case.path_parameters["webhook"] = made.json()["webhook"]["id"]
+
+
 VALID = {
+    "POST /v1/webhooks": name_an_address,
+    "GET /v1/webhooks/{webhook}": name_a_webhook,
+    "DELETE /v1/webhooks/{webhook}": name_a_webhook,
+    "GET /v1/webhooks/{webhook}/deliveries": name_a_webhook,
+    "POST /v1/webhooks/{webhook}/resumption": name_a_webhook,
+    "POST /v1/webhooks/{webhook}/test": name_a_webhook,
     "POST /v1/runs": run_a_recipe,
     "GET /v1/runs/{run}": read_a_run,
     "GET /v1/runs/{run}/events": follow_a_run,
