@@ -14,9 +14,11 @@ from starlette.routing import Match
 
 from pressmark.api.errors import RequestError
 from pressmark.api.service.headers import SECURITY
+from pressmark.api.service.hints import over_http
 from pressmark.api.service.refusals import STATUSES, Refusals
 from pressmark.compression.errors import RecipeError
 from pressmark.registry import errors as registry
+from pressmark.registry.graph import is_full
 
 MEDIA_TYPE: Final = "application/problem+json"
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -105,13 +107,13 @@ def problem(error: registry.PressmarkError, instance: str) -> JSONResponse:
         status=status,
         detail=error.message,
         instance=instance,
-        hint=error.hint,
+        hint=over_http(error.hint),
     )
     if isinstance(error, registry.RecordRefusedError):
         said.violations = tuple(Violation(**vars(each)) for each in error.violations)
     if isinstance(error, RecipeError):
         said.problems = tuple(
-            RecipeProblem(line=each.line, detail=each.message, hint=each.hint)
+            RecipeProblem(line=each.line, detail=each.message, hint=over_http(each.hint))
             for each in error.problems or (error,)
         )
     return said.answer(_headers(error, status))
@@ -137,6 +139,16 @@ def add_handlers(app: FastAPI) -> None:
             refusals: Refusals = request.app.state.refusals
             await run_in_threadpool(refusals.note, request, status, error.message)
         return problem(error, request.url.path)
+
+    @app.exception_handler(OSError)
+    async def failing(request: Request, error: OSError) -> JSONResponse:
+        if not is_full(error):
+            raise error
+        full = registry.StorageFullError(
+            "the server's disk has no space left; nothing was kept",
+            "send it again when whoever runs the server has made room",
+        )
+        return problem(full, request.url.path)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
