@@ -2,7 +2,7 @@
 
 | code | meaning |
 |---|---|
-| 0 | done; the answer is yes |
+| 0 | done; the answer is yes; a service was told to end |
 | 1 | the answer is no: verification failed, an edge is refuted, two things differ |
 | 2 | the command line itself is wrong |
 | 3 | nothing, or more than one thing, has that name |

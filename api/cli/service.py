@@ -42,7 +42,7 @@ def serve(
         bool, typer.Option("--anonymous", help="Let anybody read without a token.")
     ] = False,
 ) -> None:
-    """Answer REST and SPARQL requests over the registry, until interrupted.
+    """Show pages, and answer REST and SPARQL requests, until SIGTERM or Ctrl-C.
 
     Example: pressmark serve --port 8080
     """
@@ -53,7 +53,11 @@ def serve(
     registry = opened(context)
     if not settings.anonymous and not Tokens(database(registry.root)).all():
         stderr.print("no tokens yet: pressmark token create --for NAME", style="yellow")
-    run(registry.root, settings)
+
+    def announce(url: str) -> None:
+        stdout.print(f"serving {registry.root} at {url} (API: {url}/openapi.json)", markup=False)
+
+    run(registry.root, settings, announce)
 
 
 @tokens.command()

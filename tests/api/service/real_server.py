@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,14 +71,11 @@ def real_server(
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where it says that it listens, once it answers there."""
+    """Where it says that it answers."""
     for _ in range(600):
         assert process.poll() is None, log.read_text()
-        _, found, rest = log.read_text().partition("Uvicorn running on ")
-        if found and " " in rest:
-            address = rest.split()[0]
-            with contextlib.suppress(httpx2.ConnectError):  # it is bound, and told, a bit earlier
-                assert httpx2.get(f"{address}/readyz").status_code == 200
-                return address
+        if found := re.search(r"^serving .* at (http://\S+) ", log.read_text(), re.MULTILINE):
+            assert httpx2.get(f"{found[1]}/readyz").status_code == 200
+            return found[1]
         time.sleep(0.1)
-    raise AssertionError(log.read_text())
+    raise TimeoutError(log.read_text())

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 
 from pressmark.api.service.server import bound
 from pressmark.registry.errors import StoreLockedError
@@ -85,13 +84,12 @@ def test_whoever_else_wants_to_write_is_told_the_server_s_address(folder: Path) 
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:
-    config = uvicorn.Config("unused", host="127.0.0.1", port=0)
-    with closing(bound(config)) as listening:
-        listening.listen()
-        with socket.create_connection(listening.getsockname()):
-            accepted, _ = listening.accept()
-            with accepted:
-                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    with (
+        closing(bound("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_command_beside_a_server_lets_it_commit(
