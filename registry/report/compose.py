@@ -46,6 +46,8 @@ COLOPHON: Final = (
     "that is told here was changed since."
 )
 _MOST_COLUMNS: Final = 4
+_MOST_ROWS: Final = 200
+"""So many rows of what surrounds the chain are told; the questions give all."""
 
 
 def compose(report: Report) -> Document:
@@ -269,9 +271,10 @@ def _changes(report: Report) -> Section:
             *(cell(moment(one.at)), cell(kind(one.kind)), cell(one.what)),
             *(cell(who(one.agent, report.people)), cell(number(one.sequence))),
         )
-        for one in report.changes
+        for one in report.changes[-_MOST_ROWS:]
     )
-    table = Table("In the journal's order", columns, rows)
+    left_out = _left_out(len(report.changes), "the latest")
+    table = Table(f"In the journal's order{left_out}", columns, rows)
     none = Paragraph(line("Nothing is recorded of it since it was made."))
     return Section("changes", "What happened to it since", (table if rows else none,))
 
@@ -306,7 +309,13 @@ def _result(result: CheckResult) -> Cell:
     if result.ok:
         return cell(Span("✓ nothing wrong", Tone.GOOD))
     wrong = Span(f"✗ {len(result.findings)} wrong", Tone.BAD)
-    return cell(wrong, *(line(f"{one.place}: {one.problem}") for one in result.findings))
+    left_out = _left_out(len(result.findings), "the first").strip(", ")
+    told = (line(f"{one.place}: {one.problem}") for one in result.findings[:_MOST_ROWS])
+    return cell(wrong, *told, left_out)
+
+
+def _left_out(count: int, which: str) -> str:
+    return f", {which} {_MOST_ROWS} of {count:,}" if count > _MOST_ROWS else ""
 
 
 def _dependents(report: Report) -> Section:
@@ -318,9 +327,11 @@ def _dependents(report: Report) -> Section:
             cell(one.status),
             cell(one.aliases or "-"),
         )
-        for one in report.dependents
+        for one in report.dependents[:_MOST_ROWS]
     )
-    table = Table("Artifacts that were made from it, directly or through others", columns, rows)
+    left_out = _left_out(len(report.dependents), "the oldest")
+    made = f"Artifacts that were made from it, directly or through others{left_out}"
+    table = Table(made, columns, rows)
     none = Paragraph(line("Nothing here was made from it."))
     return Section("dependents", "What depends on it", (table if rows else none,))
 

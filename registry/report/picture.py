@@ -3,7 +3,7 @@
 Only places are computed here; a template draws them, and escapes every text while it does.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -25,6 +25,8 @@ MOST_DRAWN: Final = 24
 """So many artifacts are drawn, the nearest to the one that the report is about."""
 DEEPEST_DRAWN: Final = 7
 """So many edges away from it at most: what is drawn fits on a page."""
+WIDEST_DRAWN: Final = 4
+"""So many artifacts that are equally far away."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +132,11 @@ def lineage_picture(lineage: Lineage) -> Picture:
 
 
 def _sketch(lineage: Lineage) -> _Sketch:
-    near = sorted(lineage.nodes, key=lambda one: one.depth)[:MOST_DRAWN]
-    keys = [one.iri for one in near if one.depth <= DEEPEST_DRAWN]
+    keys = _near(lineage)
     index = {iri: place for place, iri in enumerate(keys)}
     links: list[tuple[int, int]] = []
     edges: list[Edge] = []
-    for edge in reversed(lineage.edges):
-        if edge.child not in index:
-            continue
+    for edge in (*_within(lineage, index), *_leading_away(lineage, index)):
         if edge.parent is None or edge.parent not in index:
             keys.append(edge.about)
             start = len(keys) - 1
@@ -148,20 +147,59 @@ def _sketch(lineage: Lineage) -> _Sketch:
     return _Sketch(keys, links, edges)
 
 
+def _near(lineage: Lineage) -> list[NamedNode]:
+    """What is drawn: a few parents of the subject, a few of theirs, and so on."""
+    kept = [lineage.root]
+    layer = {lineage.root}
+    for _ in range(DEEPEST_DRAWN):
+        parents = (edge.parent for edge in lineage.edges if edge.child in layer)
+        new = dict.fromkeys(one for one in parents if one is not None and one not in kept)
+        chosen = list(new)[: min(WIDEST_DRAWN, MOST_DRAWN - len(kept))]
+        kept += chosen
+        layer = set(chosen)
+    return kept
+
+
+def _within(lineage: Lineage, drawn: Container[NamedNode]) -> Iterator[Edge]:
+    """The edges between what is drawn, and from the places of imports; oldest first."""
+    for edge in reversed(lineage.edges):
+        if edge.child in drawn and (edge.parent is None or edge.parent in drawn):
+            yield edge
+
+
+def _leading_away(lineage: Lineage, drawn: Container[NamedNode]) -> Iterator[Edge]:
+    """For each artifact the weakest of its edges to what is not drawn: one stands for them all."""
+    weakest: dict[NamedNode, Edge] = {}
+    for edge in _hidden(lineage, drawn):
+        known = weakest.setdefault(edge.child, edge)
+        if edge.evidence < known.evidence:
+            weakest[edge.child] = edge
+    yield from weakest.values()
+
+
+def _hidden(lineage: Lineage, drawn: Container[NamedNode]) -> Iterator[Edge]:
+    for edge in lineage.edges:
+        if edge.child in drawn and edge.parent is not None and edge.parent not in drawn:
+            yield edge
+
+
 def _boxes(sketch: _Sketch, lineage: Lineage, places: Sequence[Point]) -> Iterator[Box]:
     known = {one.iri: one.artifact for one in lineage.nodes}
     edges = {edge.about: edge for edge in sketch.edges}
+    drawn = set(sketch.keys)
     for key, (column, row) in zip(sketch.keys, places, strict=True):
         x, y = _MARGIN + column * _COLUMN, _MARGIN + row * _ROW
         if key in known:
             yield Box(x, y, known[key], ("", ""), key == lineage.root)
         else:
-            yield Box(x, y, None, _place(edges[key], lineage), is_root=False)
+            yield Box(x, y, None, _place(edges[key], lineage, drawn), is_root=False)
 
 
-def _place(edge: Edge, lineage: Lineage) -> tuple[str, str]:
+def _place(edge: Edge, lineage: Lineage, drawn: Container[NamedNode]) -> tuple[str, str]:
     if edge.parent is not None:
-        return "earlier", f"{lineage.node(edge.parent).name}: see the table"
+        others = sum(one.child == edge.child for one in _hidden(lineage, drawn)) - 1
+        more = f" and {others:,} more" if others else ""
+        return "earlier", f"{lineage.node(edge.parent).name}{more}"
     artifact = lineage.node(edge.child).artifact
     if artifact.imported_from is None:
         return "outside", "parents not stated"

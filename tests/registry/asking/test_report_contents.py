@@ -23,7 +23,7 @@ from pressmark.registry.report import annex, steps
 from pressmark.registry.report.compose import compose
 from pressmark.registry.report.document import Table
 from pressmark.registry.report.gather import gather
-from pressmark.registry.report.picture import MOST_DRAWN, lineage_picture
+from pressmark.registry.report.picture import MOST_DRAWN, WIDEST_DRAWN, lineage_picture
 
 PRETRAINED = "Pre-trained systems and third-party tools, and how they were used and modified"
 POINTS = (
@@ -126,9 +126,14 @@ def test_a_long_lineage_stays_readable(long_history: tuple[Any, Any]) -> None:
     assert len(report.steps) == 231
     picture = lineage_picture(report.lineage)
     drawn = [box for box in picture.boxes if box.artifact]
-    assert len(drawn) <= MOST_DRAWN
+    assert 10 < len(drawn) <= MOST_DRAWN
     assert len(drawn) + picture.left_out == 231
     assert any(box.is_root for box in drawn)
+    assert picture.width < (WIDEST_DRAWN + 2) * 308
+    ends = {arrow.edge.child for arrow in picture.arrows}
+    assert ends == {box.artifact.iri for box in drawn if box.artifact}, "nothing stands alone"
+    earlier = {box.place for box in picture.boxes if box.place[0] == "earlier"}
+    assert ("earlier", "example after import and 26 more") in earlier
     document = compose(report)
     section = next(one for one in document.sections if one.anchor == "steps")
     assert len(section.parts) == steps.MOST_DETAILED
