@@ -25,6 +25,7 @@ from pressmark.registry.facts import (
 )
 from pressmark.registry.graph import Row
 from pressmark.registry.ids import sha256_file
+from pressmark.registry.kept_reports import KeptReport, kept_reports
 from pressmark.registry.occurrences import Measurement, Scalar
 from pressmark.registry.registry import Registry
 
@@ -136,6 +137,7 @@ class ArtifactView:
         made_by: The activity that made it; None for one that is known by claim.
         evaluations: Its evaluations, oldest first.
         retired_because: The reason of its retirement, or "".
+        reports: The audit reports on it that were registered, oldest first.
     """
 
     summary: ArtifactSummary
@@ -144,6 +146,7 @@ class ArtifactView:
     made_by: ActivityView | None
     evaluations: tuple[EvaluationView, ...]
     retired_because: str
+    reports: tuple[KeptReport, ...]
 
     @property
     def iri(self) -> NamedNode:
@@ -185,6 +188,7 @@ def view(registry: Registry, artifact: NamedNode) -> ArtifactView:
         made_by=activity_view(registry, found.activity) if found.activity else None,
         evaluations=tuple(_evaluations(registry.rows("evaluations", artifact=artifact))),
         retired_because=_text(retirements[-1], "reason") if retirements else "",
+        reports=kept_reports(registry, artifact),
     )
 
 

@@ -100,6 +100,10 @@ def artifact(registry: Registry, view: ArtifactView, *, everything: bool = False
     stdout.print()
     files = [(file.name, human_bytes(file.size), file.sha256) for file in view.files]
     table(("file", ">size", "sha256"), files)
+    if view.reports:
+        stdout.print()
+        kept = [(r.generated_at[:19], r.media_type, r.integrity, r.iri.value) for r in view.reports]
+        table(("report of (UTC)", "format", "integrity", "kept as"), kept)
 
 
 def _counted(summary: ArtifactSummary) -> str:

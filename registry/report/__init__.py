@@ -4,16 +4,11 @@
 says of each section which SPARQL query gives the same rows again. `register_report` keeps one.
 """
 
+from pressmark.registry.kept_reports import KeptReport, KeptReports, kept_report, kept_reports
 from pressmark.registry.report.formats import FORMATS, Format, format_named, format_of_file
 from pressmark.registry.report.gather import Names, build, nobody
 from pressmark.registry.report.model import Report
-from pressmark.registry.report.registering import (
-    KeptReport,
-    KeptReports,
-    kept_report,
-    kept_reports,
-    register_report,
-)
+from pressmark.registry.report.registering import register_report
 
 __all__ = [
     "FORMATS",

@@ -86,6 +86,7 @@ def test_a_registered_report_is_kept_byte_for_byte(writer: TestClient) -> None:
     assert (kept["integrity"], kept["agent"]) == ("holds", "a1")
     listed = writer.get("/v1/artifacts/int8/reports").json()["reports"]
     assert listed == [kept]
+    assert writer.get("/v1/artifacts/int8").json()["reports"] == [kept]
     verified = writer.get("/v1/artifacts/int8/verification").json()
     assert all(not check["findings"] for check in verified["checks"])
 

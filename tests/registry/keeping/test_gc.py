@@ -18,6 +18,7 @@ from pressmark.registry.fsck import fsck
 from pressmark.registry.gc import gc
 from pressmark.registry.layout import layout_key, object_key
 from pressmark.registry.registry import Registry
+from pressmark.registry.report import format_named, register_report
 
 Workshop = Any
 
@@ -37,6 +38,19 @@ def test_nothing_that_an_artifact_needs_is_freed(workshop: Workshop) -> None:
     swept = gc(workshop.registry, grace=0)
     assert swept.freed == ()
     assert fsck(workshop.registry).defects == ()
+
+
+def test_a_kept_report_stays_when_its_artifact_went(workshop: Workshop) -> None:
+    pruned = workshop.prune(workshop.base())
+    registry, by = workshop.registry, workshop.occurrence().circumstances
+    kept = register_report(registry, pruned, format_named("html"), by)
+    workshop.retire(pruned)
+    assert gc(registry, grace=0).freed
+    assert registry.blobs.has(kept.sha256)
+    assert fsck(registry).defects == ()
+    registry.blobs.delete(kept.sha256)
+    (defect,) = fsck(registry).defects
+    assert "audit report of model" in str(defect)
 
 
 def test_retiring_frees_only_what_nothing_else_needs(workshop: Workshop) -> None:
