@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, Self, TypeVar
 
-from pyoxigraph import Triple
+from pyoxigraph import NamedNode, Triple
 
 from pressmark import ontology
 from pressmark.ontology.questions import Value, bind
@@ -325,6 +325,10 @@ class Registry:
             InvalidInputError: It is malformed or an update, or the format cannot hold its answer.
         """
         return self._ask(lambda graph: graph.query_as(text, media_type))
+
+    def knows(self, node: NamedNode) -> bool:
+        """Whether anything is said of a node: cheaper than a query."""
+        return self._ask(lambda graph: any(graph.match(node)))
 
     def graph(self) -> GraphReader:
         """What this handle sees of the graph now: the open graph in a session, else a snapshot.

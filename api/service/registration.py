@@ -31,7 +31,6 @@ from pressmark.api.service.tokens import Principal, Scope
 from pressmark.api.service.uploads import Upload
 from pressmark.registry import lifecycle
 from pressmark.registry.errors import BlobDamagedError, InvalidInputError
-from pressmark.registry.facts import summaries
 from pressmark.registry.folders import new_file
 from pressmark.registry.ids import new_iri, sha256_file
 from pressmark.registry.lifecycle import Registration
@@ -279,7 +278,7 @@ def register_artifact(
     Idempotency-Key it registers nothing more, and gives the same artifact.
     """
     iri = _planned(request, claim.model_dump_json(), idempotency_key)
-    if summaries(registry, [iri]):
+    if registry.knows(iri):
         return _answer(request, registry, iri)
     sent = [uploads.complete(file.upload, _agent(request)) for file in claim.files]
     with uploads.scratch() as folder:
@@ -301,7 +300,7 @@ def _registered(
     source: str | None = None,
 ) -> Response:
     """Registers the files in a folder, if they are not registered yet."""
-    if not summaries(registry, [iri]):
+    if not registry.knows(iri):
         stated = _stated(claim, folder, claim.source or source)
         by = circumstances_of(request)
         lifecycle.register(registry, stated, by, paths=False, iri=iri)

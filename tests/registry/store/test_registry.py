@@ -18,6 +18,7 @@ from pressmark.registry.errors import (
     Violation,
 )
 from pressmark.registry.graph import GraphReader
+from pressmark.registry.ids import new_iri
 from pressmark.registry.index import bundle_at
 from pressmark.registry.record import Record
 from pressmark.registry.registry import Registry
@@ -50,6 +51,19 @@ def test_a_new_registry_is_empty_and_readable(registry: Registry, reopened: Reop
     assert len(reopened().journal) == 0
     config = json.loads((registry.root / "registry.json").read_text())
     assert config["format"] == 1
+
+
+def test_a_node_is_known_once_something_is_said_of_it(
+    registry: Registry, reopened: Reopen, records: ModuleType, new_file: NewFile
+) -> None:
+    base, other = new_iri(), new_iri()
+    assert not registry.knows(base)
+    registry.commit(records.registration([new_file()], artifact=base))
+    with registry.writing():
+        registry.commit(records.registration([new_file()], [base], artifact=other))
+        assert registry.knows(other)
+    assert reopened().knows(base)
+    assert not reopened().knows(new_iri())
 
 
 def test_a_commit_is_journalled_stored_and_seen(
