@@ -28,10 +28,12 @@ from pressmark.api.errors import (
     TooLargeError,
     WorkerError,
 )
-from pressmark.api.sparql.worker import Ask, Reply
+from pressmark.api.sparql.worker import READY, Ask, Reply
 from pressmark.registry.errors import PressmarkError, StoreDamagedError
 
 _CHUNK: Final = 1 << 16
+#: Seconds that a worker may take to start.
+_START: Final = 60.0
 
 _Count = Annotated[int, Field(gt=0)]
 _Seconds = Annotated[float, Field(gt=0)]
@@ -200,14 +202,16 @@ class _Process:
             stdout=subprocess.PIPE,
             env={"PATH": os.defpath, "LANG": "C.UTF-8"},
         )
+        self._is_ready = False
 
     @property
     def is_alive(self) -> bool:
         return self._popen.poll() is None
 
     def ask(self, ask: Ask, seconds: float) -> tuple[Reply, bytes]:
-        deadline = time.monotonic() + seconds
         try:
+            self._wait_until_ready()
+            deadline = time.monotonic() + seconds
             _pipe(self._popen.stdin).write(json.dumps(asdict(ask)).encode() + b"\n")
             _pipe(self._popen.stdin).flush()
             head, _, rest = self._read_until(b"\n", deadline)
@@ -219,6 +223,12 @@ class _Process:
         except BaseException:
             self.end()  # an answer that nobody reads would be taken for the next one's
             raise
+
+    def _wait_until_ready(self) -> None:
+        """Its start is no query's fault, however long a busy machine takes for it."""
+        if not self._is_ready:
+            self._read_until(READY, time.monotonic() + _START)
+            self._is_ready = True
 
     def end(self) -> None:
         self._popen.kill()

@@ -13,7 +13,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from pyoxigraph import (
     BlankNode,
@@ -29,6 +29,9 @@ from pyoxigraph import (
 
 from pressmark.api.sparql.sandbox import forbid_sockets, limit_memory
 from pressmark.registry.snapshots import Snapshot, Snapshots
+
+#: What a worker says first.
+READY: Final = b"ready\n"
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,8 @@ def main() -> None:
     snapshots, megabytes = sys.argv[1:]
     limit_memory(int(megabytes))
     forbid_sockets()
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
     serve(Worker(Path(snapshots)), sys.stdin.buffer, sys.stdout.buffer)
 
 
