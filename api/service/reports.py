@@ -73,7 +73,7 @@ def artifact_report(
 class Wanted(BaseModel):
     """The report to be written and kept."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     format: str = Field(default="html", pattern=f"^({'|'.join(FORMATS)})$")
     verify: bool = Field(default=True, description="Read and verify the artifact's bytes now.")

@@ -62,6 +62,11 @@ def test_what_cannot_be_written_is_refused(client: TestClient) -> None:
     assert client.get("/v1/reports/int8").status_code == 422
 
 
+@pytest.mark.parametrize("body", [{"verify": 0}, {"format": "json"}, {"more": 1}, []])
+def test_a_malformed_wish_is_refused(writer: TestClient, body: object) -> None:
+    assert writer.post("/v1/artifacts/int8/reports", json=body).status_code == 422
+
+
 def test_verifying_can_be_left_out(client: TestClient) -> None:
     answer = client.get(REPORT, params={"verify": "false", "format": "json"}).json()
     assert answer["verification"] is None
