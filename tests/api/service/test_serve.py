@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from .loopback import until
 from .real_server import PRESSMARK, Server, pressmark, real_server
 
 
@@ -48,6 +49,7 @@ def test_its_log_has_a_line_for_each_request_and_no_secret(server: Server, folde
         token = client.headers["Authorization"].removeprefix("Bearer ")
         client.get("/v1/artifacts", params={"name": "s3cret", "tag": token})
         client.get("/v1/artifacts/no%0Asuch%20thing")
+    until(lambda: "such%20thing" in server.log.read_text())  # a line follows its answer
     log = server.log.read_text()
     assert re.search(r"^\S+Z GET /v1/artifacts 200 \d+\.\d ms [0-9a-f]{16}$", log, re.MULTILINE)
     assert re.search(r"Z GET /v1/artifacts/no%0Asuch%20thing 404 ", log)
