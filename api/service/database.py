@@ -114,7 +114,7 @@ CREATE TABLE IF NOT EXISTS delivery (
     problem TEXT,
     PRIMARY KEY (webhook, event)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS delivery_due ON delivery (state, due);
+CREATE INDEX IF NOT EXISTS delivery_due ON delivery (webhook, state, due);
 """
 
 

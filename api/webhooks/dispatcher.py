@@ -22,6 +22,8 @@ from pressmark.registry.registry import Registry
 
 _LOG: Final = logging.getLogger("uvicorn.error")
 _BATCH: Final = 200
+#: Events that one webhook is told of before it is another one's turn.
+_TURN: Final = 100
 _GONE: Final = 410
 _FACTOR: Final = 5.0
 _Seconds = Annotated[float, Field(gt=0)]
@@ -110,24 +112,28 @@ class Dispatcher:
             found, last = events(self._registry, told + 1, min(told + _BATCH, end))
             if last == told:
                 return  # the graph does not have it yet
-            self._outbox.put(found, last, _now())
+            self._outbox.put(found, told + 1, last, _now())
             told = last
 
     def _send_due(self) -> None:
         free = self._limits.at_once - len(self._busy)
-        for due in self._outbox.due(_now(), self._busy, free):
-            self._busy.add(due.webhook)
-            self._senders.submit(self._send, due)
+        for webhook in self._outbox.waiting(_now(), self._busy, free):
+            self._busy.add(webhook)
+            self._senders.submit(self._take_turn, webhook)
 
-    def _send(self, due: Due) -> None:
+    def _take_turn(self, webhook: str) -> None:
+        """Sends what is due to one webhook, but not for ever, and not after a failure."""
         try:
-            self._deliver(due)
+            for _ in range(_TURN):
+                due = self._outbox.next(webhook, _now())
+                if due is None or self._ending.is_set() or not self._deliver(due):
+                    return
         except Exception:
-            _LOG.exception("%s could not be told %s", due.webhook, due.event)
+            _LOG.exception("the webhook %s could not be told", webhook)
         finally:
-            self._busy.discard(due.webhook)
+            self._busy.discard(webhook)
 
-    def _deliver(self, due: Due) -> None:
+    def _deliver(self, due: Due) -> bool:
         body = due.body.encode()
         headers = signed_headers(due.secret, due.event, int(time.time()), body)
         headers["content-type"] = "application/json"
@@ -136,12 +142,13 @@ class Dispatcher:
         except RequestError as error:
             if not self._ending.is_set():
                 self._failed(due, None, error.message, 0)
-            return
-        if 200 <= reply.status < 300:
+            return False
+        if accepted := 200 <= reply.status < 300:
             self._outbox.delivered(due, reply.status, _now())
         else:
             wanted = _seconds(reply.headers.get("retry-after", ""))
             self._failed(due, reply.status, f"it answered {reply.status}", wanted)
+        return accepted
 
     def _failed(self, due: Due, status: int | None, problem: str, wanted: float) -> None:
         now, attempts = _now(), due.attempts + 1

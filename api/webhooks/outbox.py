@@ -193,27 +193,31 @@ class Outbox:
         found: int | None = row[0]
         return found
 
-    def put(self, found: Sequence[Event], last: int, now: datetime) -> None:
+    def put(self, found: Sequence[Event], first: int, last: int, now: datetime) -> None:
         """Makes deliveries of events for all who want them, and moves the cursors past them.
 
         Args:
             found: Events in the journal's order.
+            first: The first journal entry that was looked at. Webhooks that were told of less than
+                what came before it are left alone: the next look begins where they are.
             last: The last journal entry that was looked at.
             now: The time.
         """
-        listening = [each for each in self.all() if each.disabled is None]
         with self._database.transaction() as connection:
-            for webhook in listening:
-                wanted = (e for e in found if e.type in webhook.events)
-                for event in (e for e in wanted if e.sequence > webhook.sequence):
+            listening = connection.execute(
+                "SELECT * FROM webhook WHERE disabled IS NULL AND sequence BETWEEN ? AND ?",
+                (first - 1, last - 1),
+            ).fetchall()
+            for webhook in map(_webhook, listening):
+                new = (each for each in found if each.sequence > webhook.sequence)
+                for event in (each for each in new if each.type in webhook.events):
                     _insert(connection, webhook.id, event, now)
                 connection.execute(
-                    "UPDATE webhook SET sequence = max(sequence, ?) WHERE id = ?",
-                    (last, webhook.id),
+                    "UPDATE webhook SET sequence = ? WHERE id = ?", (last, webhook.id)
                 )
-            oldest = (now - KEPT).timestamp()
             connection.execute(
-                "DELETE FROM delivery WHERE state = 'delivered' AND due < ?", (oldest,)
+                "DELETE FROM delivery WHERE state = 'delivered' AND due < ?",
+                ((now - KEPT).timestamp(),),
             )
 
     def add(self, identifier: str, event: Event, now: datetime) -> Delivery:
@@ -246,8 +250,8 @@ class Outbox:
         )
         return [_delivery(row) for row in rows]
 
-    def due(self, now: datetime, busy: Iterable[str], limit: int) -> list[Due]:
-        """What is to be sent now: one delivery for each webhook that is not being sent to.
+    def waiting(self, now: datetime, busy: Iterable[str], limit: int) -> list[str]:
+        """Identifiers of the webhooks to which something is to be sent now, the longest due first.
 
         Args:
             now: The time.
@@ -255,16 +259,27 @@ class Outbox:
             limit: How many at most.
         """
         rows = self._database.rows(
-            "SELECT webhook, url, secret, event, body, attempts, min(due)"
-            " FROM delivery JOIN webhook ON webhook.id = webhook"
-            " WHERE state = 'pending' AND due <= ? AND disabled IS NULL"
-            " AND webhook NOT IN (SELECT value FROM json_each(?))"
-            " GROUP BY webhook ORDER BY min(due) LIMIT ?",
+            "SELECT id, (SELECT min(due) FROM delivery"
+            " WHERE webhook = id AND state = 'pending') AS due FROM webhook"
+            " WHERE disabled IS NULL AND due <= ? AND id NOT IN (SELECT value FROM json_each(?))"
+            " ORDER BY due LIMIT ?",
             now.timestamp(),
             json.dumps(list(busy)),
             limit,
         )
-        return [Due(*row[:6]) for row in rows]
+        return [row["id"] for row in rows]
+
+    def next(self, webhook: str, now: datetime) -> Due | None:
+        """What is to be sent to a webhook now, if anything is: in the journal's order."""
+        rows = self._database.rows(
+            "SELECT webhook, url, secret, event, body, attempts"
+            " FROM delivery JOIN webhook ON webhook.id = webhook"
+            " WHERE webhook = ? AND state = 'pending' AND due <= ? AND disabled IS NULL"
+            " ORDER BY due, delivery.rowid LIMIT 1",
+            webhook,
+            now.timestamp(),
+        )
+        return Due(*rows[0]) if rows else None
 
     def delivered(self, sent: Due, status: int, now: datetime) -> None:
         """Notes that a delivery has arrived."""

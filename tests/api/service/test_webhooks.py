@@ -315,39 +315,55 @@ def test_events_are_put_in_once_whoever_puts_them_again(outbox: Outbox) -> None:
     webhook, _ = outbox.create("https://x.example", list(EventType), "a1", 5, NOW)
     found = [some_event(number) for number in range(4, 9)]
     for _ in range(2):
-        outbox.put(found, 8, NOW)
+        outbox.put(found, 4, 8, NOW)
     told = [each.sequence for each in outbox.deliveries(webhook.id, 100)]
     assert (told, outbox.lowest()) == ([8, 7, 6], 8)
-    outbox.put([], 6, NOW)
+    outbox.put([], 5, 6, NOW)
     assert outbox.lowest() == 8
 
 
-def test_one_delivery_of_each_webhook_is_due_at_a_time(outbox: Outbox) -> None:
+def test_whoever_is_resumed_while_others_are_told_misses_nothing(outbox: Outbox) -> None:
+    behind, _ = outbox.create("https://x.example", list(EventType), "a1", 5, NOW)
+    outbox.create("https://y.example", list(EventType), "a1", 9, NOW)
+    outbox.put([some_event(10)], 10, 10, NOW)  # was looked for before it was resumed
+    assert (outbox.lowest(), outbox.deliveries(behind.id, 100)) == (5, [])
+    outbox.put([some_event(number) for number in range(6, 11)], 6, 10, NOW)
+    assert [each.sequence for each in outbox.deliveries(behind.id, 100)] == [10, 9, 8, 7, 6]
+
+
+def test_what_is_due_is_sent_in_the_journal_s_order(outbox: Outbox) -> None:
     one, other = (
-        outbox.create(f"https://{name}.example", list(EventType), "a1", 0, NOW)[0]
+        outbox.create(f"https://{name}.example", list(EventType), "a1", 0, NOW)[0].id
         for name in ("one", "other")
     )
-    outbox.put([some_event(1)], 1, NOW)
-    outbox.put([some_event(2)], 2, NOW + timedelta(seconds=1))
+    outbox.put([some_event(number) for number in (1, 2, 3)], 1, 3, NOW)
     later = NOW + timedelta(seconds=2)
-    due = outbox.due(later, [], 10)
-    assert sorted((each.webhook, each.event) for each in due) == sorted(
-        (webhook.id, "evt_1") for webhook in (one, other)
-    )
-    assert [each.webhook for each in outbox.due(later, [one.id], 10)] == [other.id]
-    outbox.failed(due[0], 500, "it answered 500", later + timedelta(seconds=60), later)
-    again = outbox.due(later, [], 10)
-    assert {(each.webhook, each.event) for each in again} == {
-        (due[0].webhook, "evt_2"),
-        (due[1].webhook, "evt_1"),
-    }
+    assert sorted(outbox.waiting(later, [], 10)) == sorted([one, other])
+    assert outbox.waiting(later, [one], 10) == [other]
+    assert outbox.waiting(NOW - timedelta(seconds=1), [], 10) == []
+    first = outbox.next(one, later)
+    assert first is not None
+    assert first.event == "evt_1"
+    outbox.failed(first, 500, "it answered 500", later + timedelta(seconds=60), later)
+    second = outbox.next(one, later)
+    assert second is not None
+    assert second.event == "evt_2"
+    outbox.failed(second, 410, "it answered 410", None, later)
+    assert outbox.waiting(later, [], 10) == [other]
+    assert outbox.next(one, later) is None
+    outbox.resume(one, later)
+    again = outbox.next(one, later)
+    assert again is not None
+    assert (again.event, again.attempts) == ("evt_1", 0)
 
 
 def test_what_arrived_is_forgotten_after_a_month(outbox: Outbox) -> None:
     webhook, _ = outbox.create("https://x.example", list(EventType), "a1", 0, NOW)
-    outbox.put([some_event(1), some_event(2)], 2, NOW)
-    outbox.delivered(outbox.due(NOW, [], 1)[0], 204, NOW)
-    outbox.put([], 2, NOW + timedelta(days=31))
+    outbox.put([some_event(1), some_event(2)], 1, 2, NOW)
+    due = outbox.next(webhook.id, NOW)
+    assert due is not None
+    outbox.delivered(due, 204, NOW)
+    outbox.put([], 3, 3, NOW + timedelta(days=31))
     (kept,) = outbox.deliveries(webhook.id, 100)
     assert (kept.event, kept.state) == ("evt_2", DeliveryState.PENDING)
 
