@@ -57,7 +57,8 @@ class ServerCommitter:
         while True:
             last = time.monotonic() > deadline
             try:
-                answer = self._client.post("/v1/records", content=nquads)
+                # The handle that commits waits until it can read what it committed.
+                answer = self._client.post("/v1/records?publish=true", content=nquads)
                 if answer.status_code != _BUSY or last:
                     return answer
             except httpx2.TransportError as error:

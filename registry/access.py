@@ -325,6 +325,11 @@ class GraphAccess:
         finally:
             self._publishing.release()
 
+    def publish_now(self) -> None:
+        """Publishes what is not published yet, at once: somebody waits for it."""
+        with self._publishing:
+            self._publish_rest()
+
     def _publish_later(self, seconds: float) -> None:
         if self._timer is None:
             self._timer = threading.Timer(seconds, self._publish_late)

@@ -352,6 +352,13 @@ class Registry:
         with self._access.writing(wait=wait):
             self._access.publish()
 
+    def publish(self) -> None:
+        """Lets other processes read at once what was committed in this handle's session.
+
+        They see it some time later anyway, so that many commits share one snapshot.
+        """
+        self._access.publish_now()
+
     def read_bundle(self, entry: Entry) -> bytes:
         """The canonical N-Quads of a journal entry's bundle.
 

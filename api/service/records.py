@@ -112,10 +112,17 @@ async def validate_record(request: Request, registry: Store) -> Response:
     openapi_extra=_BODIES,
     responses=answers(schema(Receipt), 413, 415, 422),
 )
-async def commit_record(request: Request, registry: Store) -> Response:
+async def commit_record(
+    request: Request,
+    registry: Store,
+    publish: Annotated[
+        bool, Query(description="Let SPARQL and other processes see it before the answer.")
+    ] = False,
+) -> Response:
     """Commits a record; the receipt says that it is there for good. Twice is as good as once."""
     kind, body = _kind(request), await limited_body(request, _LONGEST)
-    return json_answer(request, await run_in_threadpool(_committed, registry, body, kind))
+    receipt = await run_in_threadpool(_committed, registry, body, kind, publish=publish)
+    return json_answer(request, receipt)
 
 
 def _kind(request: Request) -> RdfFormat:
@@ -127,8 +134,11 @@ def _kind(request: Request) -> RdfFormat:
     return _FORMATS[kind]
 
 
-def _committed(registry: Registry, body: bytes, kind: RdfFormat) -> Receipt:
-    return registry.commit(record_from_rdf(body, kind))
+def _committed(registry: Registry, body: bytes, kind: RdfFormat, *, publish: bool) -> Receipt:
+    receipt = registry.commit(record_from_rdf(body, kind))
+    if publish:
+        registry.publish()
+    return receipt
 
 
 def _judged(registry: Registry, body: bytes, kind: RdfFormat) -> Judgement:

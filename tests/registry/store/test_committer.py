@@ -22,7 +22,9 @@ class Neighbour:
         self.registry = registry
 
     def commit(self, record: Record) -> Receipt:
-        return self.registry.commit(Record(record.bundle, record.nquads))
+        receipt = self.registry.commit(Record(record.bundle, record.nquads))
+        self.registry.publish()
+        return receipt
 
 
 @pytest.fixture
@@ -69,6 +71,16 @@ def test_what_the_other_refuses_is_refused(
     with pytest.raises(RecordRefusedError):
         handle.commit(records.registration([new_file()], parents=[unknown]))
     assert len(serving.journal) == known
+
+
+def test_what_is_published_is_seen_at_once(
+    serving: Registry, records: ModuleType, new_file: NewFile
+) -> None:
+    with Registry.open(serving.root, wait=0.0) as reader:
+        for _ in range(5):
+            receipt = serving.commit(records.registration([new_file()]))
+            serving.publish()
+            reader.await_entry(receipt.sequence)
 
 
 def test_an_entry_that_never_comes_is_not_waited_for_for_ever(serving: Registry) -> None:
