@@ -60,7 +60,8 @@ def visitor(request: Request) -> Visitor:
         seen = Visitor(found.principal, found.name, form_secret(request.cookies[COOKIE]))
     else:
         seen = Visitor(_principal(request), "", "")
-    admit(request, seen.principal)
+    if not hasattr(request.state, "principal"):  # a route of the API has counted it already
+        admit(request, seen.principal)
     request.state.visitor = seen
     return seen
 

@@ -1,7 +1,6 @@
 """The pages in a real browser, against a real server: with and without scripts, large and small."""
 
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,33 +8,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from pressmark.registry.registry import Registry
 
 from ...bench.filling import fill  # noqa: TID252 - three hundred commits would take a minute
+from .browsing import BROWSING, Watched, launched, log_in, watch
 from .conftest import History, small_world, uuid
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 EVIL = '"><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>{{ 7*7 }}'
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt: chromium)"),
-]
+pytestmark = BROWSING
 
 
 @dataclass
@@ -54,19 +46,6 @@ class Site:
 
     def artifact(self, name: str) -> str:
         return f"{self.address}/artifacts/{uuid(self.world[name])}"
-
-
-@dataclass
-class Watched:
-    """A page, and what went wrong while it was looked at.
-
-    Attributes:
-        page: The page.
-        wrong: Messages of the console, failed policies and requests to other hosts.
-    """
-
-    page: Any
-    wrong: list[str] = field(default_factory=list)
 
 
 Open = Callable[..., Any]
@@ -138,10 +117,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -156,7 +133,7 @@ def look(chromium: Any, site: Site) -> Iterator[Open]:
         opened.append((context, watched))
         watch(watched, site.address)
         if logged_in:
-            log_in(watched.page, site)
+            log_in(watched.page, site.address, site.token)
         watched.page.goto(site.address + path)
         return watched.page
 
@@ -164,28 +141,6 @@ def look(chromium: Any, site: Site) -> Iterator[Open]:
     for context, watched in opened:
         context.close()
         assert not watched.wrong, watched.wrong
-
-
-def watch(watched: Watched, address: str) -> None:
-    def asked(request: Any) -> None:
-        if not request.url.startswith(f"{address}/"):
-            watched.wrong.append(f"asked {request.url}")
-
-    def told(message: Any) -> None:
-        if "status of 403" not in message.text:  # that is what a test is about
-            watched.wrong.append(f"{message.type}: {message.text}")
-
-    watched.page.on("request", asked)
-    watched.page.on("console", told)
-    watched.page.on("pageerror", lambda error: watched.wrong.append(str(error)))
-    watched.page.on("dialog", lambda dialog: watched.wrong.append(f"dialog {dialog.message}"))
-
-
-def log_in(page: Any, site: Site) -> None:
-    page.goto(f"{site.address}/login")
-    page.get_by_label("Token").fill(site.token)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{site.address}/")
 
 
 def assert_fits(page: Any) -> None:

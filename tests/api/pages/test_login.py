@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from pressmark.api.service.app import create_app
 from pressmark.api.service.database import FILE_NAME, Database
-from pressmark.api.service.sessions import COOKIE
-from pressmark.api.service.tokens import Scope, Tokens
+from pressmark.api.service.sessions import COOKIE, Sessions
+from pressmark.api.service.tokens import Principal, Scope, Tokens
 from pressmark.registry.registry import Registry
 
 
@@ -200,6 +200,19 @@ def test_a_session_ends_when_its_token_expires_and_after_its_own_time(
         with Database(folder / FILE_NAME).transaction() as connection:
             connection.execute(f"UPDATE {name} SET {column} = ?", (old,))
         assert browser.get("/").status_code == 200
+
+
+def test_a_session_never_outlives_what_another_service_vouched_for(folder: Path) -> None:
+    token(folder)
+    now = datetime.now(UTC)
+    sessions = Sessions(Database(folder / FILE_NAME))
+    vouched = Principal("a1", Scope.READ, now + timedelta(minutes=5))
+    name = sessions.begin("header.payload.signature", vouched, now)
+    assert sessions.find(name, now + timedelta(minutes=4))
+    assert sessions.find(name, now + timedelta(minutes=6)) is None
+    name = sessions.begin("header.payload.signature", Principal("a1", Scope.READ), now)
+    assert sessions.find(name, now + timedelta(hours=11))
+    assert sessions.find(name, now + timedelta(hours=13)) is None
 
 
 def test_whoever_is_forgotten_is_logged_out(browser: TestClient, folder: Path) -> None:
