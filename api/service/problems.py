@@ -196,6 +196,8 @@ def add_handlers(app: FastAPI) -> None:
 
 def _allowed(request: Request) -> list[str]:
     """The methods that a path has, over all of its routes (RFC 9110 section 10.2.1)."""
+    if described := request.app.openapi()["paths"].get(request.url.path):
+        return [method for method in _METHODS if method.lower() in described]
     return [
         method
         for method in _METHODS
