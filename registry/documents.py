@@ -78,7 +78,8 @@ def document_about(registry: Registry, resources: Iterable[NamedNode]) -> Docume
     parts += (_description(registry, each) for each in map(base_iri, wanted))
     if not any(parts):
         raise NotFoundError(
-            f"no record speaks of {', '.join(iri.value for iri in wanted[:3]) or 'nothing'}"
+            f"no record speaks of {', '.join(iri.value for iri in wanted[:3]) or 'this'}",
+            "give the IRI of something that was recorded; what has just begun may be recorded soon",
         )
     return union(parts)
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pyoxigraph import NamedNode
 
 from pressmark.api.errors import UnsupportedMediaTypeError
 from pressmark.api.jobs.checker import Checker, Plan, Question, require_compression
@@ -18,14 +19,17 @@ from pressmark.api.jobs.folders import files_folder, job_folder
 from pressmark.api.jobs.jobs import Kind, Order
 from pressmark.api.jobs.runs import RunPage, RunView
 from pressmark.api.schemas import schema
+from pressmark.api.service import representations
 from pressmark.api.service.attempts import Attempts
 from pressmark.api.service.bodies import limited_body
 from pressmark.api.service.dependencies import Artifact, RunList, Store, UploadFolder
 from pressmark.api.service.events import MEDIA_TYPE, event_stream
+from pressmark.api.service.representations import Answer, Resource
 from pressmark.api.service.resources import answers, json_answer
 from pressmark.api.service.security import needs
 from pressmark.api.service.tokens import Principal, Scope
 from pressmark.api.service.uploads import Uploads
+from pressmark.registry.documents import document_about
 from pressmark.registry.facts import summaries
 from pressmark.registry.folders import safe_name
 from pressmark.registry.ids import new_iri
@@ -164,10 +168,26 @@ def list_runs(
     return json_answer(request, page, (f'<{following}>; rel="next"',) if page.next else ())
 
 
-@routes.get("/runs/{run}", summary="How far it is", responses=answers(schema(RunView), 404, 409))
-def run_facts(request: Request, runs: RunList, run: Run) -> Response:
-    """State, steps, progress, error and artifacts of a run."""
-    return json_answer(request, runs.get(run))
+@routes.get(
+    "/runs/{run}",
+    summary="How far it is",
+    responses=representations.represented(schema(RunView), 404, 409),
+)
+def run_facts(registry: Store, runs: RunList, run: Run, answer: Answer) -> Response:
+    """State, steps, progress, error and artifacts of a run.
+
+    As RDF: the records of its beginning, its steps and its end; of what was not recorded, nothing.
+    """
+    found = runs.get(run)
+    iri = NamedNode(found.run) if found.run else None
+    return answer(
+        Resource(
+            representations.Kind.RUN,
+            lambda: found,
+            lambda: document_about(registry, [iri] if iri else []),
+            iri,
+        )
+    )
 
 
 @routes.get(
