@@ -80,9 +80,9 @@ class Reads:
         """Tell whether some answer might be another one, had the record been in the graph."""
         if self._unknowable or not self._subjects.isdisjoint(record.subjects):
             return True
-        return bool(self._values) and any(
-            (quad.predicate, quad.object) in self._values for quad in record.statements
-        )
+        if record.predicates.isdisjoint(predicate for predicate, _ in self._values):
+            return False
+        return any((quad.predicate, quad.object) in self._values for quad in record.statements)
 
 
 @dataclass(eq=False)

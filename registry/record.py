@@ -89,6 +89,11 @@ class Record:
         return frozenset(quad.subject for quad in self.statements)
 
     @cached_property
+    def predicates(self) -> frozenset[NamedNode]:
+        """The properties that the statements use."""
+        return frozenset(quad.predicate for quad in self.statements)
+
+    @cached_property
     def descriptions(self) -> frozenset[NamedNode]:
         """The names of the shared descriptions that come with it."""
         names = {quad.graph_name for quad in self.statements}
