@@ -51,6 +51,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Starts the workers; what was not done when the last server ended goes on."""
+        self._put_back()  # before anybody takes what waits: what was begun comes first
         self._workers = [_Worker(self._assignment) for _ in range(self._assignment.workers)]
         self._thread.start()
 
