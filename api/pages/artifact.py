@@ -15,6 +15,7 @@ from pressmark.api.service.dependencies import Artifact, Store
 from pressmark.api.service.profiles import Profiles
 from pressmark.api.telling import chosen
 from pressmark.registry.facts import ArtifactSummary, Reader, optional_node
+from pressmark.registry.kept_reports import kept_reports
 from pressmark.registry.lineage import Lineage, doubts, lineage_graph
 from pressmark.registry.registry import Registry
 from pressmark.registry.report import FORMATS, Report, build, nobody
@@ -84,6 +85,7 @@ def written(
         own=next((step for step in report.steps if step.made.iri == artifact), None),
         metrics=telling_metrics(report.evaluations),
         plots=quality_plots(report),
+        kept=kept_reports(registry, artifact),
         dependents=report.dependents[:_DEPENDENTS],
         machine=_machine(report, artifact),
         run=_run(registry, report.artifact),
