@@ -4,6 +4,7 @@ Only the steps themselves know their parameters, and most of them import torch, 
 does without. So one process more has it, is asked through a pipe, and ends with the server.
 """
 
+import asyncio
 import multiprocessing
 import os
 import shutil
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 #: How long one check may take, and how long one waits for those before it.
 _SECONDS: Final = 120.0
 _WAIT: Final = 30.0
+_TURNS: Final = 2
 #: What a recipe is called where its problems are told.
 _FILE: Final = "recipe"
 
@@ -83,11 +85,16 @@ class Checker:
 
     Args:
         root: The registry's folder.
+
+    Attributes:
+        turns: For coroutines to wait in: many that ask at once would take every thread of the
+            server, and wait for one process.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         nowhere(root)  # made first, so that the folder of all jobs is its owner's alone
+        self.turns = asyncio.Semaphore(_TURNS)
         self._mutex = threading.Lock()
         self._process: _Process | None = None
 

@@ -1,5 +1,6 @@
 """The runs that people see: those that were asked for here, and those that others recorded."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from pressmark.registry.runs import (
 from pressmark.registry.search import resolve_run
 
 _URN: Final = "urn:uuid:"
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,10 @@ class Runs:
         uuid = name.strip().lower().removeprefix(_URN)
         if self.jobs.find(uuid):
             return uuid
-        run = resolve_run(self._registry, name).value
+        exact = _named(uuid) if _UUID.fullmatch(uuid) else None
+        if exact is None or exact not in recorded_runs(self._registry, [exact]):
+            exact = resolve_run(self._registry, name)
+        run = exact.value
         return self.jobs.of_run(run) or run.removeprefix(_URN)
 
     def page(self, limit: int, after: str | None = None) -> RunPage:

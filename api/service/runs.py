@@ -150,7 +150,9 @@ async def post_run(
     Sent again with the same Idempotency-Key it is run once.
     """
     order = await _order(request, given or [], seed, dry_run=dry_run)
-    return await run_in_threadpool(_post, request, store, runs, uploads, order, idempotency_key)
+    checker: Checker = request.app.state.checker
+    async with checker.turns:
+        return await run_in_threadpool(_post, request, store, runs, uploads, order, idempotency_key)
 
 
 @routes.get("/runs", summary="List runs", responses=answers(schema(RunPage), 422))

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,17 @@ def test_without_torch_it_says_what_to_install(
         answer = client.post(f"/v1/{path}", json={"recipe": RECIPE})
         assert answer.status_code == 501
         assert "pressmark[compress]" in answer.json()["hint"]
+
+
+def test_many_recipes_at_once_take_no_thread_from_others(client: TestClient) -> None:
+    checker = client.app.state.checker
+    with ThreadPoolExecutor(60) as pool:
+        with checker._mutex:  # a recipe that takes long to check
+            posts = [pool.submit(post, client, RECIPE, dry_run=True) for _ in range(59)]
+            answer = pool.submit(client.get, "/v1/artifacts/int8").result(timeout=20)
+            assert answer.status_code == 200
+            assert not any(each.done() for each in posts)
+        assert {each.result().status_code for each in posts} == {200}
 
 
 def test_a_dead_checker_is_replaced(client: TestClient) -> None:
