@@ -34,6 +34,7 @@ from pressmark.api.service.bodies import BodyLimits
 from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.fetching import Fetches
 from pressmark.api.service.headers import SecurityHeaders
+from pressmark.api.service.heads import Heads
 from pressmark.api.service.metrics import Meter, Metrics
 from pressmark.api.service.oidc import Oidc
 from pressmark.api.service.openapi import describe
@@ -92,6 +93,7 @@ def create_app(folder: Path, settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimits, limits=chosen.requests)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Meter, app.state.metrics)
+    app.add_middleware(Heads)
     app.include_router(health.routes)
     for group in _READABLE:
         app.include_router(group.routes, dependencies=[Depends(needs(Scope.READ))])

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from pressmark.api.errors import RangeError
+from pressmark.api.service.heads import wants_no_content
 from pressmark.api.service.resources import matches
 from pressmark.registry.blobs import BlobStore
 from pressmark.registry.descriptions import FileEntry
@@ -39,13 +40,12 @@ def file_answer(request: Request, blobs: BlobStore, entry: FileEntry) -> Respons
         first, end = _span(wanted[1], wanted[2], entry.size)
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{entry.size}"
     headers["Content-Length"] = str(end - first)
+    status = 206 if "Content-Range" in headers else 200
+    kind = "application/octet-stream"
+    if wants_no_content(request):
+        return Response(status_code=status, headers=headers, media_type=kind)
     stream = blobs.open(entry.sha256)
-    return StreamingResponse(
-        _read(stream, first, end),
-        status_code=206 if "Content-Range" in headers else 200,
-        headers=headers,
-        media_type="application/octet-stream",
-    )
+    return StreamingResponse(_read(stream, first, end), status, headers, kind)
 
 
 def _span(first: str, last: str, size: int) -> tuple[int, int]:

@@ -217,3 +217,21 @@ def test_the_description_names_every_representation(client: TestClient) -> None:
         answers = described[path]["get"]["responses"]
         assert answers["200"]["content"].keys() == {*TYPES.values(), "text/html"}
         assert "406" in answers
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/artifacts/int8", "/v1/artifacts/int8/files/config.json", "/v1/artifacts/none"]
+)
+def test_head_tells_what_get_would_without_its_content(client: TestClient, path: str) -> None:
+    for headers in ({}, {"Accept": "text/turtle"}, {"Range": "bytes=0-9"}):
+        got, head = client.get(path, headers=headers), client.head(path, headers=headers)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        told = [{**answer.headers} for answer in (head, got)]
+        assert [each.pop("ratelimit") != "" for each in told] == [True, True]
+        assert told[0] == told[1]
+
+
+def test_head_of_what_never_ends_ends(client: TestClient) -> None:
+    run = client.get("/v1/runs").json()["runs"][0]["id"]
+    assert client.head(f"/v1/runs/{run}/events").status_code in (200, 204, 404)
+    assert client.head("/v1/records/validation").status_code == 404
