@@ -89,7 +89,9 @@ def test_what_was_required_once_is_required_of_old_records(
 def test_what_was_allowed_once_is_allowed_in_old_records(
     chain: Any, add_version: Any, engine: str
 ) -> None:
-    version = add_version("sh:in (pm:holds pm:refuted pm:inconclusive)", "sh:nodeKind sh:IRI")
+    verdict = "sh:path pm:verdict ; sh:minCount 1 ; sh:maxCount 1 ;"
+    allowed = "sh:in (pm:holds pm:refuted pm:inconclusive)"
+    version = add_version(f"{verdict} {allowed}", f"{verdict} sh:nodeKind sh:IRI")
     *past, last = chain.records
     store = Store()
     for record in past:
