@@ -105,6 +105,20 @@ def test_a_server_that_is_ended_leaves_its_run_to_the_next(folder: Path, gate: G
         assert served.wait(view["id"])["state"] == "succeeded"
 
 
+def test_a_run_whose_worker_died_before_it_heard_is_stopped(served: Served, gate: Gate) -> None:
+    view = served.post(gate.recipe)
+    wait_for(gate.started.exists)
+    served.client.post(f"/v1/runs/{view['id']}/cancel")
+    served.workers()[0].kill()
+    done = served.wait(view["id"])
+    assert (done["state"], done["run"]) == ("aborted", f"urn:uuid:{view['id']}")
+    assert served.recorded(done["run"]).outcome == "aborted"
+    gate.until.touch()
+    resumed = served.client.post(f"/v1/runs/{view['id']}/resume").json()
+    steps = served.wait(resumed["id"])["steps"]
+    assert [step["state"] for step in steps] == ["reused", "succeeded", "succeeded"]
+
+
 def test_what_kills_every_worker_is_given_up(served: Served, gate: Gate) -> None:
     view = served.post(gate.recipe)
     for _ in range(3):
