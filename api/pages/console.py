@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -18,7 +20,6 @@ from pressmark.api.sparql.pool import QueryPool
 from pressmark.api.sparql.text import read_query
 from pressmark.ontology import questions
 from pressmark.ontology.questions import GROUPS, INTERNAL, Question
-from pressmark.ontology.terms import PREFIXES
 from pressmark.registry import asking
 from pressmark.registry.errors import PressmarkError
 from pressmark.registry.registry import Registry
@@ -146,13 +147,7 @@ def _groups() -> list[tuple[str, list[Question]]]:
     return [(group, found) for group, found in grouped if found and group != INTERNAL]
 
 
+@cache
 def _example() -> str:
-    used = ("pm", "prov", "rdfs")
-    prefixes = "\n".join(f"PREFIX {name}: <{PREFIXES[name]}>" for name in used)
-    return f"""{prefixes}
-
-SELECT ?artifact ?name ?kind
-WHERE {{
-  ?artifact a pm:ModelArtifact, ?kind ; rdfs:label ?name .
-}}
-LIMIT 20"""
+    """What stands in the console at first."""
+    return files("pressmark.api.pages").joinpath("example.rq").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """What the pages say, without a browser."""
 
+import html
 import re
 from typing import Any
 
@@ -163,6 +164,13 @@ def test_the_console_answers_questions_and_queries(
     answer = client.get("/console/answer", params=asked)
     assert answer.text.splitlines() == ["n", "example after prune/wanda"]
     assert answer.headers["content-disposition"] == 'attachment; filename="answer.csv"'
+
+
+def test_the_query_that_the_console_begins_with_has_an_answer(client: TestClient) -> None:
+    found = re.search(r"<textarea[^>]*>\n(.*)</textarea>", client.get("/console").text, re.S)
+    assert found
+    page = client.get("/console", params={"query": html.unescape(found[1])}).text
+    assert "6 rows" in page
 
 
 @pytest.mark.parametrize(
