@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import torch
 from pyoxigraph import NamedNode
@@ -29,53 +28,14 @@ from pressmark.compression.history import (
 )
 from pressmark.compression.progress import NullProgress
 from pressmark.compression.recording import Recorder, describe_error, edges_of
-from pressmark.compression.step import Claim, Inputs, Produced, Progress
+from pressmark.compression.results import CheckResult, EdgeCheck, Verdict
+from pressmark.compression.step import Inputs, Produced, Progress
 from pressmark.compression.workspace import discard, working_folder
 from pressmark.ontology.terms import PM
 from pressmark.registry.facts import summaries
 from pressmark.registry.ids import new_iri
 from pressmark.registry.record import Description
 from pressmark.registry.registry import Registry
-
-Verdict = Literal["holds", "refuted", "declared"]
-
-
-@dataclass(frozen=True)
-class EdgeCheck:
-    """What was found about how one artifact was made.
-
-    Attributes:
-        artifact: The artifact.
-        name: Its name.
-        step: What made it, such as "prune/wanda"; empty where that is only declared.
-        verdict: "declared" where nobody here executed it, so that nothing can be checked.
-        claims: What was tested.
-        evidence: The recorded evidence, one for each parent; none about an artifact that is
-            retired, of which nothing more is recorded.
-    """
-
-    artifact: NamedNode
-    name: str
-    step: str
-    verdict: Verdict
-    claims: tuple[Claim, ...] = ()
-    evidence: tuple[NamedNode, ...] = ()
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What was found along a whole lineage, the artifact first.
-
-    Attributes:
-        edges: One entry for each artifact of the lineage.
-    """
-
-    edges: tuple[EdgeCheck, ...]
-
-    @property
-    def holds(self) -> bool:
-        """Whether no edge was refuted."""
-        return all(edge.verdict != "refuted" for edge in self.edges)
 
 
 def check(

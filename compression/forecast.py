@@ -18,55 +18,12 @@ from pressmark.compression.data import DataSet
 from pressmark.compression.history import StoredArtifact, load_artifact
 from pressmark.compression.parameters import decode_parameters
 from pressmark.compression.recipe import PlannedStep, Recipe
+from pressmark.compression.results import Forecast, StepForecast
 from pressmark.compression.reuse import find_reusable, key_of
 from pressmark.compression.step import Step, Workload
 from pressmark.registry.facts import scalar
 from pressmark.registry.graph import Row
 from pressmark.registry.registry import Registry
-
-
-@dataclass(frozen=True)
-class StepForecast:
-    """What one planned step would do.
-
-    Attributes:
-        name: The output's name.
-        step: The step's name.
-        seconds: Wall time; 0 where an earlier result would be reused.
-        bytes: New bytes on disk, before sharing of equal tensors.
-        reused: Whether an earlier result would stand in.
-        measured: How many earlier executions the time is based on; 0 for a guess.
-    """
-
-    name: str
-    step: str
-    seconds: float
-    bytes: int
-    reused: bool
-    measured: int
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What a run would do.
-
-    Attributes:
-        steps: In order.
-        free_bytes: Free space where the registry works.
-    """
-
-    steps: tuple[StepForecast, ...]
-    free_bytes: int
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of all steps."""
-        return sum(step.seconds for step in self.steps)
-
-    @property
-    def bytes(self) -> int:
-        """New bytes of all steps."""
-        return sum(step.bytes for step in self.steps)
 
 
 @dataclass

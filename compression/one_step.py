@@ -15,7 +15,8 @@ from pressmark.compression.evaluate.perplexity import Perplexity
 from pressmark.compression.importer import Import
 from pressmark.compression.recipe import DataSource, Recipe
 from pressmark.compression.recipe_inputs import Input
-from pressmark.compression.runner import Runner, RunResult
+from pressmark.compression.results import RunResult
+from pressmark.compression.runner import Runner
 from pressmark.registry.registry import Registry
 
 

@@ -172,14 +172,7 @@ class Recipe:
         Raises:
             RecipeError: There is none, or it cannot be run as it stands.
         """
-        path = Path(name)
-        if path.suffix in (".yaml", ".yml") or path.is_file():
-            return cls.from_bytes(_read(path), str(path), path.parent)
-        packaged = resources.files("pressmark.compression").joinpath("recipes", f"{name}.yaml")
-        if not packaged.is_file():
-            hint = closest(str(name), packaged_recipes(), "recipes") + ", or give a .yaml file"
-            raise RecipeError(f"there is no recipe '{name}'", hint)
-        return cls.from_bytes(packaged.read_bytes(), f"{name}.yaml", Path.cwd())
+        return cls.from_bytes(*recipe_source(name))
 
     @classmethod
     def from_bytes(cls, source: bytes, file: str = "recipe", folder: Path | None = None) -> Recipe:
@@ -246,6 +239,25 @@ class Recipe:
     def sha256(self) -> str:
         """The digest that names this recipe, in hex."""
         return hashlib.sha256(self.source).hexdigest()
+
+
+def recipe_source(name: str | Path) -> tuple[bytes, str, Path]:
+    """The text of a recipe file or of a packaged recipe, unchecked.
+
+    Returns:
+        The bytes, what to call them in messages, and where relative paths in them begin.
+
+    Raises:
+        RecipeError: There is none.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return _read(path), str(path), path.parent
+    packaged = resources.files("pressmark.compression").joinpath("recipes", f"{name}.yaml")
+    if not packaged.is_file():
+        hint = closest(str(name), packaged_recipes(), "recipes") + ", or give a .yaml file"
+        raise RecipeError(f"there is no recipe '{name}'", hint)
+    return packaged.read_bytes(), f"{name}.yaml", Path.cwd()
 
 
 def packaged_recipes() -> tuple[str, ...]:

@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +32,8 @@ from pressmark.compression.history import (
 from pressmark.compression.progress import NullProgress
 from pressmark.compression.recording import Recorder, edges_of
 from pressmark.compression.rerun import JOB, RESULT, RerunJob, RerunResult
-from pressmark.compression.step import Claim, Evidence, Progress
+from pressmark.compression.results import Claim, Reproduction
+from pressmark.compression.step import Evidence, Progress
 from pressmark.compression.workspace import working_folder
 from pressmark.ontology.terms import PM, RDF
 from pressmark.registry import environment
@@ -45,34 +45,6 @@ from pressmark.registry.registry import Registry
 
 CLAIM: Final = "a re-run in a new process gives the same bytes"
 OUTSIDE: Final = "source: outside the registry, it may have changed since"
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """What a re-run gave.
-
-    Attributes:
-        artifact: What was made again.
-        equal: Whether every file has the recorded digest.
-        conclusive: Whether code and machine are those of the record; always true when equal.
-        difference: The first file and tensor that differ; empty when equal.
-        conditions: What differs, or may differ, between the recorded conditions and the present.
-        evidence: The recorded evidence, one for each parent.
-        seconds: Wall time of the step.
-    """
-
-    artifact: NamedNode
-    equal: bool
-    conclusive: bool
-    difference: str
-    conditions: tuple[str, ...]
-    evidence: tuple[NamedNode, ...]
-    seconds: float
-
-    @property
-    def holds(self) -> bool | None:
-        """The verdict: None where it is inconclusive."""
-        return self.equal if self.conclusive else None
 
 
 def reproduce(

@@ -23,7 +23,7 @@ from pressmark.compression.errors import (
     StepRefutedError,
 )
 from pressmark.compression.execution import Conditions, examine, execute
-from pressmark.compression.forecast import Forecast, forecast_run
+from pressmark.compression.forecast import forecast_run
 from pressmark.compression.history import (
     StoredArtifact,
     load_artifact,
@@ -42,6 +42,7 @@ from pressmark.compression.recipe_inputs import (
     refuse_seen_text,
 )
 from pressmark.compression.recording import Job, Made, Recorder, describe_error, edges_of
+from pressmark.compression.results import Forecast, Outcome, RunResult
 from pressmark.compression.reuse import continued_runs, find_reusable, key_of
 from pressmark.compression.step import Inputs, Output, Produced, Progress
 from pressmark.compression.workspace import discard, run_state, uninterrupted, working_folder
@@ -49,47 +50,8 @@ from pressmark.ontology.terms import PM
 from pressmark.registry.errors import NotFoundError, PressmarkError
 from pressmark.registry.facts import short_id
 from pressmark.registry.ids import new_iri, sub_iri
-from pressmark.registry.occurrences import Measurement
 from pressmark.registry.record import Description
 from pressmark.registry.registry import Registry
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one planned step.
-
-    Attributes:
-        name: The output's name in the recipe.
-        step: The step's name, such as "prune/wanda".
-        activity: The step's record, of an earlier run where it was reused.
-        result: The artifact, or the evaluation result.
-        reused: Whether an earlier result stands in for it.
-        seconds: Wall time of the step; 0 where it was reused.
-        measurements: What was measured.
-    """
-
-    name: str
-    step: str
-    activity: NamedNode
-    result: NamedNode
-    reused: bool
-    seconds: float
-    measurements: tuple[Measurement, ...]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """A finished run.
-
-    Attributes:
-        run: Its record.
-        artifacts: Name in the recipe -> artifact, inputs included.
-        outcomes: One for each planned step, in order.
-    """
-
-    run: NamedNode
-    artifacts: Mapping[str, NamedNode]
-    outcomes: tuple[Outcome, ...]
 
 
 class Watcher:

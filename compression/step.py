@@ -51,6 +51,7 @@ from pydantic import BaseModel, ConfigDict
 from pyoxigraph import NamedNode
 
 from pressmark.compression.errors import CompressionError, UnknownStepError
+from pressmark.compression.results import Claim
 from pressmark.registry.environment import STEP_GROUP
 from pressmark.registry.occurrences import Measurement
 
@@ -100,21 +101,6 @@ class Progress(Protocol):
     def log(self, text: str) -> None:
         """Notes one line; it is shown and kept in the step's log."""
         ...
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One sentence about output and inputs that was tested against their bytes.
-
-    Attributes:
-        text: The claim, e.g. "every zero of the parent is zero".
-        holds: Whether the bytes agree.
-        detail: The first counter-example, or what was counted.
-    """
-
-    text: str
-    holds: bool
-    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pressmark.compression.errors import RunAbortedError
 from pressmark.compression.recipe import Recipe
 from pressmark.compression.recording import Recorder
 from pressmark.compression.reproduce import reproduce
+from pressmark.compression.results import RunResult
 from pressmark.compression.runner import Runner
 from pressmark.compression.workspace import run_state
 from pressmark.ontology.terms import PM
@@ -85,16 +86,18 @@ class Workbench:
 
     # ------------------------------------------------------------------ recipes
 
-    def _run(self, job: Job, progress: JobProgress) -> None:
+    def _run(self, job: Job, progress: JobProgress) -> RunResult | None:
+        """Gives what the run gave; None where it had succeeded before its worker could tell."""
         begun = self._begun(job)
         state = run_state(self._registry, begun) if begun else None
         if begun is None or state == "interrupted":
-            self._go_on(job, progress, begun)
-        elif state != "succeeded":
+            return self._go_on(job, progress, begun)
+        if state != "succeeded":
             raise PressmarkError(
                 f"run {begun.value} {state}, and its server was ended before it could tell why",
                 "its record says why: GET /v1/queries/failed_steps?run=",
             )
+        return None
 
     def _begun(self, job: Job) -> NamedNode | None:
         """The newest run of a job that was recorded; another one may have been about to begin."""
@@ -103,11 +106,11 @@ class Workbench:
                 return NamedNode(run)
         return None
 
-    def _go_on(self, job: Job, progress: JobProgress, begun: NamedNode | None) -> None:
+    def _go_on(self, job: Job, progress: JobProgress, begun: NamedNode | None) -> RunResult | None:
         if job.cancelling:
             self._abort(job, begun)
         if not self._jobs.begin(job.id, job.order.steps):
-            return
+            return None
         watcher = StepWatcher(self._jobs, job.id, job.order.steps)
         runner = Runner(
             self._registry,
@@ -120,7 +123,7 @@ class Workbench:
         iri = new_iri() if begun else NamedNode(f"urn:uuid:{job.id}")
         self._jobs.begin_run(job.id, iri.value)
         try:
-            self._start(runner, job, begun, iri)
+            return self._start(runner, job, begun, iri)
         except (KeyboardInterrupt, RunAbortedError):
             watcher.stopped(StepState.ABORTED)
             raise
@@ -128,15 +131,16 @@ class Workbench:
             watcher.stopped(StepState.FAILED)
             raise
 
-    def _start(self, runner: Runner, job: Job, begun: NamedNode | None, iri: NamedNode) -> None:
+    def _start(
+        self, runner: Runner, job: Job, begun: NamedNode | None, iri: NamedNode
+    ) -> RunResult:
         earlier = begun or (NamedNode(job.order.continues) if job.order.continues else None)
         if earlier is not None:
-            runner.resume(earlier, iri=iri)
-            return
+            return runner.resume(earlier, iri=iri)
         folder = files_folder(self._registry.root, job.id)
         recipe = Recipe.from_bytes((job.order.recipe or "").encode(), "recipe", folder)
         inputs = {name: NamedNode(artifact) for name, artifact in job.order.inputs.items()}
-        runner.run(recipe, inputs, seed=job.order.seed, iri=iri)
+        return runner.run(recipe, inputs, seed=job.order.seed, iri=iri)
 
     def _abort(self, job: Job, begun: NamedNode | None) -> None:
         """Stops a job whose worker died before it heard that it should stop."""

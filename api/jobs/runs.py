@@ -58,7 +58,7 @@ class RunView:
         cancelling: Whether somebody asked to stop it.
         error: Why it failed.
         artifacts: Name in the recipe -> IRI of what was made or reused so far.
-        result: What a check or a re-run found.
+        result: What a finished run gave, or what a check or a re-run found.
     """
 
     id: str

@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 from pressmark.api.jobs.jobs import Progress, Step, StepState
 from pressmark.api.jobs.store import Jobs
 from pressmark.compression.recipe import PlannedStep
-from pressmark.compression.runner import Outcome, Watcher
+from pressmark.compression.results import Outcome
+from pressmark.compression.runner import Watcher
 from pressmark.registry.ids import utc_now
 
 T = TypeVar("T")

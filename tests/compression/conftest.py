@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from pressmark.compression.recipe import Recipe
-    from pressmark.compression.runner import RunResult
+    from pressmark.compression.results import RunResult
     from pressmark.compression.step import Context
 
 PLUGIN = Path(__file__).parent / "plugin"
