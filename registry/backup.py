@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, cast
+from typing import BinaryIO, Final, Literal, Protocol, cast
 
 from pressmark.registry import files
 from pressmark.registry.blobs import BlobStore
@@ -89,19 +89,75 @@ def backup(registry: Registry, target: Path | str, *, progress: Progress = SILEN
         StorageFullError: The target's disk is full.
     """
     target = local_path(target)
-    with registry.blobs.lease(), full_disk_named(str(target)):
-        references = References()
-        entries = collect_references(registry, references, progress=progress) - 1
-        keys = _all_keys(registry.blobs, references)
-        with _sink(target, registry) as sink:
-            tracked = progress.track(sorted(keys), len(keys), "copying")
-            size = sum(_copy_blob(registry.blobs, key, sink) for key in tracked)
-            lines = list(islice(registry.journal.entries(), entries))
-            head = lines[-1].digest if lines else GENESIS
-            sink.write(JOURNAL_NAME, b"".join(entry.line for entry in lines))
-            sink.write(CONFIG_NAME, (registry.root / CONFIG_NAME).read_bytes())
-            made = Backup(entries, head, len(keys), size)
-            sink.write(MANIFEST_NAME, _json(asdict(made)))
+    with registry.blobs.lease(), full_disk_named(str(target)), _sink(target, registry) as sink:
+        return _copy(registry, sink, progress)
+
+
+def write_backup(registry: Registry, file: BinaryIO, *, progress: Progress = SILENT) -> Backup:
+    """Write a backup as a tar file to anything that takes bytes, such as a connection.
+
+    Raises:
+        BlobMissingError: Bytes that the history needs are missing.
+        BlobDamagedError: Bytes that the history names are damaged; run fsck first.
+    """
+    with registry.blobs.lease(), _tar_of(file, "w|") as sink:
+        return _copy(registry, sink, progress)
+
+
+def receive_backup(file: BinaryIO, target: Path | str, *, progress: Progress = SILENT) -> Backup:
+    """Keep a backup that arrives as a tar file; what it holds is compared when it is restored.
+
+    Args:
+        file: Gives the bytes that `write_backup` wrote.
+        target: A new folder, or a new file whose name ends in ``.tar``.
+        progress: Is told of the files kept.
+
+    Raises:
+        InvalidInputError: The target is not empty or not on this machine, or what arrives is no
+            backup.
+        StorageFullError: The target's disk is full.
+    """
+    target = local_path(target)
+    with full_disk_named(str(target)), _sink(target, None) as sink:
+        members = _arriving(file)
+        for name, size, stream in progress.track(members, None, "copying"):
+            if name == MANIFEST_NAME:
+                data = stream.read()
+                made = _manifest(data, target)
+                sink.write(MANIFEST_NAME, data)
+                return made
+            sink.copy(name, stream, size)
+        raise InvalidInputError("what arrived is no whole backup", "ask for it again")
+
+
+def _arriving(file: BinaryIO) -> Iterator[tuple[str, int, BinaryIO]]:
+    try:
+        with tarfile.open(fileobj=file, mode="r|") as archive:
+            for member in archive:
+                stream = archive.extractfile(member)
+                if stream is None or not _MEMBER.fullmatch(member.name):
+                    raise InvalidInputError(
+                        f"what arrived holds {member.name!r}, as no backup does"
+                    )
+                yield member.name, member.size, cast(BinaryIO, stream)
+    except tarfile.TarError as error:
+        raise InvalidInputError(
+            f"what arrived is no backup: {error}", "ask for it again"
+        ) from error
+
+
+def _copy(registry: Registry, sink: _Sink, progress: Progress) -> Backup:
+    references = References()
+    entries = collect_references(registry, references, progress=progress) - 1
+    keys = _all_keys(registry.blobs, references)
+    tracked = progress.track(sorted(keys), len(keys), "copying")
+    size = sum(_copy_blob(registry.blobs, key, sink) for key in tracked)
+    lines = list(islice(registry.journal.entries(), entries))
+    head = lines[-1].digest if lines else GENESIS
+    sink.write(JOURNAL_NAME, b"".join(entry.line for entry in lines))
+    sink.write(CONFIG_NAME, (registry.root / CONFIG_NAME).read_bytes())
+    made = Backup(entries, head, len(keys), size)
+    sink.write(MANIFEST_NAME, _json(asdict(made)))
     return made
 
 
@@ -143,12 +199,14 @@ class _Sink(Protocol):
 
 
 @contextmanager
-def _sink(target: Path, registry: Registry) -> Iterator[_Sink]:
+def _sink(target: Path, registry: Registry | None) -> Iterator[_Sink]:
     if target.suffix == ".tar":
         with _new_tar(target) as sink:
             yield sink
         return
     if target.exists() and not files.is_empty_folder(target):
+        if registry is None:
+            raise InvalidInputError(f"{target} is not empty", "name a new folder, or a .tar file")
         _refuse_other_registry(target, registry)
     files.make_folder(target)
     yield _Folder(target)
@@ -215,9 +273,15 @@ def _new_tar(target: Path) -> Iterator[_Tar]:
         raise InvalidInputError(f"{target} exists already", "name a new file")
     files.make_folder(target.absolute().parent)
     with files.PendingFile(target.absolute().parent) as pending:
-        with tarfile.open(fileobj=pending.file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            yield _Tar(archive)
+        with _tar_of(pending.file, "w") as sink:
+            yield sink
         pending.publish(target.absolute())
+
+
+@contextmanager
+def _tar_of(file: BinaryIO, mode: Literal["w", "w|"]) -> Iterator[_Tar]:
+    with tarfile.open(fileobj=file, mode=mode, format=tarfile.PAX_FORMAT) as archive:
+        yield _Tar(archive)
 
 
 def _all_keys(blobs: BlobStore, references: References) -> set[str]:

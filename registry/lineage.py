@@ -245,7 +245,11 @@ def doubts(reader: Reader, artifact: NamedNode) -> tuple[str, ...]:
     Raises:
         NotFoundError: There is no such artifact.
     """
-    found = ancestors(reader, artifact)
+    return lineage_doubts(ancestors(reader, artifact))
+
+
+def lineage_doubts(found: Lineage) -> tuple[str, ...]:
+    """What is retired or refuted in a lineage; see `doubts`."""
     refuted = {edge.child for edge in found.edges if edge.evidence is Evidence.REFUTED}
     told = []
     for one in found.nodes:

@@ -8,16 +8,25 @@ that was interrupted is simply repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import Protocol, cast
 
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import Literal, NamedNode, RdfFormat
 
 from pressmark.ontology.terms import PM, PROV
 from pressmark.registry import files
-from pressmark.registry.errors import BlobMissingError, InvalidInputError, NotFoundError
+from pressmark.registry.descriptions import FileEntry
+from pressmark.registry.errors import (
+    BlobDamagedError,
+    BlobMissingError,
+    InvalidInputError,
+    NotFoundError,
+)
+from pressmark.registry.facts import artifact_files
 from pressmark.registry.folders import local_path, safe_name
 from pressmark.registry.graph import GraphReader
 from pressmark.registry.hashing import Seen
@@ -26,7 +35,7 @@ from pressmark.registry.index import sequence_of
 from pressmark.registry.journal import Entry
 from pressmark.registry.neighbourhood import JOURNAL_GRAPH
 from pressmark.registry.progress import MEGABYTE, SILENT, Progress, counting
-from pressmark.registry.record import Record
+from pressmark.registry.record import record_from_rdf
 from pressmark.registry.references import References
 from pressmark.registry.registry import Registry
 
@@ -75,20 +84,7 @@ def push(
         BlobDamagedError: Bytes did not arrive with the digest that they are named by.
         RecordRefusedError: The receiver's shapes refuse a record; those before it were committed.
     """
-    entries = history(source, artifact)
-    graph = target.graph()
-    new = [entry for entry in entries if sequence_of(graph, entry.bundle_digest) is None]
-    sending = _Sending(source, target, progress)
-    with target.blobs.lease():
-        sending.files(artifact, entries, new)
-        with target.writing():  # only now: sending may take long, and hold nobody up
-            for entry in progress.track(new, len(new), "sending records"):
-                bundle = _bundle_at(source.graph(), entry)
-                record = Record(bundle, source.read_bundle(entry))
-                target.commit(record, absent=sending.excused)
-    return Transfer(
-        len(new), len(entries) - len(new), sending.count, sending.bytes, sending.withheld
-    )
+    return transfer(LocalPeer(source), LocalPeer(target), artifact, progress=progress)
 
 
 def pull(
@@ -141,23 +137,47 @@ def export_artifact(
         BlobMissingError: Bytes are missing; after a retirement they may have been collected.
         BlobDamagedError: Bytes are damaged.
     """
-    target = local_path(target).absolute()
-    if target.exists() and not files.is_empty_folder(target):
-        raise InvalidInputError(f"{target} is not empty", "name a folder that does not exist yet")
-    rows = registry.rows("artifact_files", artifact=artifact)
-    if not rows:
-        raise NotFoundError(f"no files are known of <{artifact.value}>")
-    named = {safe_name(row["fileName"].value): row["sha256"].value for row in rows}
-    _refuse_nested(named)
-    size = sum(int(row["size"].value) for row in rows)
+    target = export_folder(target)
+    named = export_names(artifact, artifact_files(registry, artifact))
+    size = sum(entry.size for entry in named.values())
     with (
         files.new_folder(target) as staging,
         counting(progress, size, "writing", MEGABYTE) as seen,
     ):
-        for name, digest in named.items():
+        for name, entry in named.items():
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
-            _write(registry, artifact, digest, staging / name, seen)
+            _write(registry, artifact, entry.sha256, staging / name, seen)
     return sorted(target / name for name in named)
+
+
+def export_folder(target: Path | str) -> Path:
+    """The folder that files are to be written to, as an absolute path.
+
+    Raises:
+        InvalidInputError: It is not empty, or not on this machine.
+    """
+    path = local_path(target).absolute()
+    if path.exists() and not files.is_empty_folder(path):
+        raise InvalidInputError(f"{path} is not empty", "name a folder that does not exist yet")
+    return path
+
+
+def export_names(
+    artifact: NamedNode, entries: Iterable[FileEntry]
+) -> dict[PurePosixPath, FileEntry]:
+    """The files of an artifact by the names under which they can be written.
+
+    Raises:
+        NotFoundError: There are no files.
+        InvalidInputError: A recorded name leads out of the folder, or is a file and a folder.
+    """
+    named = {safe_name(entry.name): entry for entry in entries}
+    if not named:
+        raise NotFoundError(f"no files are known of <{artifact.value}>")
+    for name in named:
+        if clash := next((parent for parent in name.parents if parent in named), None):
+            raise InvalidInputError(f"the recorded name {str(clash)!r} is a file and a folder")
+    return named
 
 
 def _write(registry: Registry, artifact: NamedNode, digest: str, target: Path, seen: Seen) -> None:
@@ -170,12 +190,6 @@ def _write(registry: Registry, artifact: NamedNode, digest: str, target: Path, s
                 "pull it from a registry that still has them: pressmark pull ARTIFACT REGISTRY",
             ) from error
         raise
-
-
-def _refuse_nested(names: dict[PurePosixPath, str]) -> None:
-    for name in names:
-        if clash := next((parent for parent in name.parents if parent in names), None):
-            raise InvalidInputError(f"the recorded name {str(clash)!r} is a file and a folder")
 
 
 # -- finding a history -------------------------------------------------------------------------
@@ -243,61 +257,160 @@ def _sequence(graph: GraphReader, bundle: NamedNode) -> int:
     return int(cast(Literal, quad.object).value)
 
 
-def _bundle_at(graph: GraphReader, entry: Entry) -> NamedNode:
-    (quad,) = graph.match(None, PM.sequence, Literal(entry.sequence), JOURNAL_GRAPH)
-    return cast(NamedNode, quad.subject)
-
-
 # -- sending -----------------------------------------------------------------------------------
 
 
-class _Sending:
-    """Sends the files of a history, those that the receiver lacks."""
+def transfer(
+    source: Peer, target: Peer, artifact: NamedNode, *, progress: Progress = SILENT
+) -> Transfer:
+    """Give an artifact and its history to another registry, wherever both are; see `push`."""
+    bundles = dict(source.history(artifact))
+    unknown = target.unknown(list(bundles))
+    new = {digest: nquads for digest, nquads in bundles.items() if digest in unknown}
+    known, fresh = _references(bundles, progress), _references(new, progress)
+    # What the receiver has lost comes again, but not what it retired and collected itself.
+    for one in target.retired(known.artifacts()):
+        known.retire(one)
+    wanted = (fresh.named() | known.required() | known.files_of(artifact)) - known.bundles
+    sizes = source.sizes(wanted)
+    absent = wanted - set(sizes) - set(target.sizes(wanted - set(sizes)))
+    if lost := known.required() & absent:
+        digest = min(lost)
+        raise BlobMissingError(
+            f"{source.name} lacks the bytes {digest}: {known.describe(digest)}",
+            "run pressmark fsck there, and restore what it names",
+        )
+    total = sum(sizes.values())
+    with target.receiving():
+        with counting(progress, total, "sending files", MEGABYTE) as seen:
+            taken = target.take(source, sizes, seen)
+        records = progress.track(list(new.items()), len(new), "sending records")
+        target.commit(records, frozenset(known.named() - known.required()))
+    return Transfer(
+        len(new),
+        len(bundles) - len(new),
+        len(taken),
+        sum(sizes[digest] for digest in taken),
+        tuple(sorted(absent & known.collectable())),
+    )
 
-    def __init__(self, source: Registry, target: Registry, progress: Progress) -> None:
-        self._source = source
-        self._target = target
-        self._progress = progress
-        self.count = self.bytes = 0
-        self.withheld: tuple[str, ...] = ()
-        self.excused: frozenset[str] = frozenset()
-        """What the history names and neither side must have: it was retired, or is data."""
 
-    def files(self, artifact: NamedNode, entries: list[Entry], new: list[Entry]) -> None:
-        known, fresh = self._references(entries), self._references(new)
-        # What the receiver has lost comes again, but not what it retired and collected itself.
-        for one in known.artifacts():
-            if any(_subjects(self._target.graph(), PROV.invalidated, one)):
-                known.retire(one)
-        wanted = fresh.named() | known.required() | known.files_of(artifact)
-        absent = self._send(sorted(wanted - known.bundles))
-        if lost := known.required() & absent:
-            digest = min(lost)
-            raise BlobMissingError(
-                f"{self._source.root} lacks the bytes {digest}: {known.describe(digest)}",
-                "run pressmark fsck there, and restore what it names",
-            )
-        self.withheld = tuple(sorted(absent & known.collectable()))
-        self.excused = frozenset(known.named() - known.required())
+def _references(bundles: Mapping[str, bytes], progress: Progress) -> References:
+    references = References()
+    for digest, nquads in progress.track(bundles.items(), len(bundles), "reading the history"):
+        references.bundles.add(digest)
+        references.read(nquads)
+    return references
 
-    def _references(self, entries: list[Entry]) -> References:
-        references = References()
-        for entry in self._progress.track(entries, len(entries), "reading the history"):
-            references.add(entry, self._source.read_bundle(entry))
-        return references
 
-    def _send(self, digests: list[str]) -> set[str]:
-        """Send files; give those that neither side has."""
-        source, target = self._source.blobs, self._target.blobs
-        absent: set[str] = set()
-        sizes = {digest: source.size(digest) for digest in digests if source.has(digest)}
-        total = sum(sizes.values())
-        with target.batch(), counting(self._progress, total, "sending files", MEGABYTE) as seen:
-            for digest in digests:
-                if digest in sizes:
-                    if target.receive(source, digest, seen):
-                        self.count += 1
-                        self.bytes += sizes[digest]
-                elif not target.has(digest):
-                    absent.add(digest)
-        return absent
+class Peer(Protocol):
+    """A registry that gives or gets a history: in a folder, or behind a server.
+
+    Attributes:
+        name: What it is called in messages.
+    """
+
+    name: str
+
+    def history(self, artifact: NamedNode) -> Iterable[tuple[str, bytes]]:
+        """Digest and canonical N-Quads of every bundle that a history needs, in order.
+
+        Raises:
+            NotFoundError: The artifact is unknown.
+        """
+
+    def sizes(self, digests: Collection[str]) -> Mapping[str, int]:
+        """The sizes of those files that are here."""
+
+    def fetch(self, digest: str, target: Path, seen: Seen) -> None:
+        """Write a file's bytes to a path, checked."""
+
+    def unknown(self, bundles: Sequence[str]) -> Collection[str]:
+        """Those bundles that are not in the journal."""
+
+    def retired(self, artifacts: Collection[NamedNode]) -> Collection[NamedNode]:
+        """Those artifacts that were retired here."""
+
+    def receiving(self) -> AbstractContextManager[None]:
+        """Keep what is taken from being collected before it is committed."""
+
+    def take(self, source: Peer, sizes: Mapping[str, int], seen: Seen) -> Collection[str]:
+        """Take files; gives the digests of those that were new."""
+
+    def commit(self, bundles: Iterable[tuple[str, bytes]], absent: Collection[str]) -> None:
+        """Commit bundles in order; some of the files that they name need not be here.
+
+        Raises:
+            InvalidInputError: One is no bundle.
+            RecordRefusedError: One does not conform; those before it were committed.
+        """
+
+
+class LocalPeer:
+    """A registry in a folder, as one side of a transfer.
+
+    Args:
+        registry: The registry.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.name = str(registry.root)
+
+    def history(self, artifact: NamedNode) -> Iterator[tuple[str, bytes]]:
+        """See `Peer`."""
+        for entry in history(self.registry, artifact):
+            yield entry.bundle_digest, self.registry.read_bundle(entry)
+
+    def sizes(self, digests: Collection[str]) -> dict[str, int]:
+        """See `Peer`."""
+        blobs = self.registry.blobs
+        return {digest: blobs.size(digest) for digest in sorted(digests) if blobs.has(digest)}
+
+    def fetch(self, digest: str, target: Path, seen: Seen) -> None:
+        """See `Peer`."""
+        self.registry.blobs.materialise(digest, target, seen=seen)
+
+    def unknown(self, bundles: Sequence[str]) -> set[str]:
+        """See `Peer`."""
+        graph = self.registry.graph()
+        return {digest for digest in bundles if sequence_of(graph, digest) is None}
+
+    def retired(self, artifacts: Collection[NamedNode]) -> set[NamedNode]:
+        """See `Peer`."""
+        graph = self.registry.graph()
+        return {one for one in artifacts if any(_subjects(graph, PROV.invalidated, one))}
+
+    @contextmanager
+    def receiving(self) -> Iterator[None]:
+        """See `Peer`."""
+        with self.registry.blobs.lease():
+            yield
+
+    def take(self, source: Peer, sizes: Mapping[str, int], seen: Seen) -> list[str]:
+        """See `Peer`."""
+        with self.registry.blobs.batch():
+            return [digest for digest in sizes if self._take(source, digest, seen)]
+
+    def _take(self, source: Peer, digest: str, seen: Seen) -> bool:
+        blobs = self.registry.blobs
+        if isinstance(source, LocalPeer):  # chunk by chunk, and only the chunks that are new
+            return blobs.receive(source.registry.blobs, digest, seen)
+        if blobs.has(digest):
+            return False
+        with tempfile.TemporaryDirectory(prefix="pressmark-transfer-") as folder:
+            path = Path(folder) / digest
+            source.fetch(digest, path, seen)
+            if (found := blobs.put_file(path, digest)) != digest:
+                raise BlobDamagedError(
+                    f"{source.name} gave bytes with the digest {found} for {digest}",
+                    "repeat the transfer; if it happens again, run pressmark fsck there",
+                )
+        return True
+
+    def commit(self, bundles: Iterable[tuple[str, bytes]], absent: Collection[str]) -> None:
+        """See `Peer`."""
+        with self.registry.writing():  # only now: sending may take long, and hold nobody up
+            for _, nquads in bundles:
+                record = record_from_rdf(nquads, RdfFormat.N_QUADS)
+                self.registry.commit(record, absent=absent)

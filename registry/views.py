@@ -14,6 +14,7 @@ from pressmark.registry.descriptions import FileEntry
 from pressmark.registry.errors import NotFoundError
 from pressmark.registry.facts import (
     ArtifactSummary,
+    Reader,
     artifact_files,
     integer,
     local_name,
@@ -240,7 +241,7 @@ class WhereView:
     other: tuple[str, ...]
 
 
-def where(registry: Registry, path: Path) -> WhereView:
+def where(registry: Reader, path: Path) -> WhereView:
     """Tells what a file is.
 
     Raises:
