@@ -9,16 +9,20 @@ from fastapi import Depends, FastAPI
 from starlette.datastructures import State
 
 from pressmark.api import pages
+from pressmark.api.accounts import Accounts
 from pressmark.api.jobs.checker import Checker
 from pressmark.api.jobs.queue import JobQueue
 from pressmark.api.jobs.runs import Runs
 from pressmark.api.jobs.store import Jobs
 from pressmark.api.outbound.client import Outbound
 from pressmark.api.service import (
+    accounts,
     artifacts,
+    assurances,
     health,
     lifecycle,
     lookup,
+    maintenance,
     metrics,
     models,
     questions,
@@ -27,6 +31,8 @@ from pressmark.api.service import (
     registration,
     reports,
     runs,
+    transfers,
+    verification,
     webhooks,
 )
 from pressmark.api.service.attempts import Attempts
@@ -56,8 +62,11 @@ from pressmark.registry.registry import Registry
 
 #: What needs at least the scope read; single routes ask for more.
 _READABLE: Final = (
+    accounts,
     artifacts,
+    assurances,
     lifecycle,
+    maintenance,
     lookup,
     models,
     questions,
@@ -67,6 +76,8 @@ _READABLE: Final = (
     reports,
     runs,
     webhooks,
+    transfers,
+    verification,
     endpoint,
 )
 
@@ -133,6 +144,7 @@ def _equip(state: State, registry: Registry, settings: Settings) -> None:
     state.outbox = Outbox(database)
     state.dispatcher = Dispatcher(registry, state.outbox, state.outbound, settings.webhooks)
     state.attempts = Attempts(database)
+    state.accounts = Accounts(database)
     state.profiles = Profiles(database)
     state.refusals = Refusals(database)
     state.checker, state.queue = Checker(registry.root), JobQueue(registry.root)

@@ -27,8 +27,6 @@ from pressmark.registry.lineage_page import (
     lineage_page,
 )
 from pressmark.registry.search import artifact_kind, find, resolve
-from pressmark.registry.verification import Verification
-from pressmark.registry.verify import verify
 from pressmark.registry.views import ArtifactView, view
 
 routes = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
@@ -200,16 +198,6 @@ def artifact_difference(
 ) -> Response:
     """Files, tensors, facts, steps and measurements in which two artifacts differ."""
     return json_answer(request, diff(registry, artifact, resolve(registry, other, paths=False)))
-
-
-@routes.get(
-    "/{artifact}/verification",
-    summary="Compare bytes, records, journal and graph",
-    responses=answers(schema(Verification), 404, 409),
-)
-def artifact_verification(request: Request, registry: Store, artifact: Artifact) -> Response:
-    """Whether an artifact and its whole history are what was recorded."""
-    return json_answer(request, verify(registry, artifact))
 
 
 @routes.get(

@@ -73,7 +73,9 @@ def aliases(request: Request, registry: Store) -> Response:
 
 
 @routes.get(
-    "/aliases/{alias}", summary="What it meant", responses=represented(schema(AliasHistory), 404)
+    "/aliases/{alias:path}",
+    summary="What it meant",
+    responses=represented(schema(AliasHistory), 404),
 )
 def alias_history(registry: Store, alias: Name, answer: Answer) -> Response:
     """What an alias meant, when, and who decided it. As RDF: the records of each decision."""
@@ -88,7 +90,7 @@ def alias_history(registry: Store, alias: Name, answer: Answer) -> Response:
 
 
 @routes.put(
-    "/aliases/{alias}",
+    "/aliases/{alias:path}",
     summary="Let it mean an artifact from now on",
     dependencies=[_WRITER],
     responses=answers(schema(ArtifactSummary), 404, 409, 422),
@@ -103,7 +105,7 @@ def move_alias(
 
 
 @routes.put(
-    "/artifacts/{artifact}/tags/{tag}",
+    "/artifacts/{artifact}/tags/{tag:path}",
     summary="Put a tag on it",
     dependencies=[_WRITER],
     responses=answers(schema(ArtifactSummary), 404, 409),
@@ -115,7 +117,7 @@ def put_tag(request: Request, registry: Store, artifact: Artifact, tag: NewName)
 
 
 @routes.delete(
-    "/artifacts/{artifact}/tags/{tag}",
+    "/artifacts/{artifact}/tags/{tag:path}",
     summary="Take a tag off",
     dependencies=[_WRITER],
     responses=answers(schema(ArtifactSummary), 404, 409),

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -88,6 +88,9 @@ class Problem(BaseModel):
     detail: str
     instance: str
     hint: str = ""
+    command_hint: str = Field(
+        default="", description="The hint for `pressmark --server`, where commands do the same."
+    )
     violations: tuple[Violation, ...] = ()
     problems: tuple[RecipeProblem, ...] = ()
     errors: tuple[Mistake, ...] = ()
@@ -109,6 +112,8 @@ def problem(error: registry.PressmarkError, instance: str) -> JSONResponse:
         instance=instance,
         hint=over_http(error.hint),
     )
+    if said.hint != error.hint:
+        said.command_hint = error.hint
     if isinstance(error, registry.RecordRefusedError):
         said.violations = tuple(Violation(**vars(each)) for each in error.violations)
     if isinstance(error, RecipeError):

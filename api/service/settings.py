@@ -28,9 +28,6 @@ from pressmark.api.sparql.pool import Limits
 from pressmark.api.webhooks.dispatcher import WebhookLimits
 from pressmark.registry.errors import InvalidInputError
 
-#: Names the file where no option does.
-VARIABLE: Final = "PRESSMARK_SERVICE_CONFIG"
-
 _FOLDER: Final = "folder"
 #: Somebody else than the owner and the owner's group may read or change a file.
 _EXPOSED: Final = stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH

@@ -40,11 +40,19 @@ FORMS = {
     ("POST", "/runs/{run}/resume"),
 }
 #: Reads although it is no GET: a query, and a record that is only judged.
-READS = {("POST", "/sparql"), ("POST", "/v1/records/validation")}
+READS = {
+    ("POST", "/sparql"),
+    ("POST", "/v1/records/validation"),
+    ("POST", "/v1/records/unknown"),
+    ("POST", "/v1/blobs/sizes"),
+}
 #: Only whoever sends something is told how far it is.
 WRITES = {("GET", "/v1/uploads/{upload}")}
 #: For administrators, whatever the method.
-ADMIN = {"/v1/refusals", "/v1/webhooks"}
+ADMIN = {
+    *("/v1/refusals", "/v1/webhooks"),
+    *("/v1/tokens", "/v1/people", "/v1/maintenance", "/v1/backup"),
+}
 
 
 def needed(route: Route) -> Scope:

@@ -10,6 +10,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,34 @@ def read_a_kept_report(case: Any, client: Client) -> None:
     case.path_parameters["report"] = made.headers["location"].rpartition("/")[2]
 
 
+def new_token(client: Client) -> dict[str, Any]:
+    made = client.post("/v1/tokens", json={"name": f"somebody {next(numbers)}"})
+    made.raise_for_status()
+    return made.json()["info"]  # type: ignore[no-any-return]
+
+
+def revoke_a_new_token(case: Any, client: Client) -> None:
+    case.path_parameters["token"] = new_token(client)["id"]
+
+
+def forget_somebody_new(case: Any, client: Client) -> None:
+    case.path_parameters["person"] = new_token(client)["agent"]
+
+
+def keep_an_upload(case: Any, client: Client) -> None:
+    data = f"blob {next(numbers)}".encode()
+    case.body = {"upload": client.upload(data), "sha256": sha256(data).hexdigest()}
+
+
+def read_a_bundle(case: Any, client: Client) -> None:
+    record = Path(os.environ["PRESSMARK_RECORD"]).read_bytes()
+    case.path_parameters["sha256"] = sha256(record).hexdigest()
+
+
+def send_a_history(case: Any, client: Client) -> None:
+    case.body = {"bundles": [Path(os.environ["PRESSMARK_RECORD"]).read_text()]}
+
+
 HOOK = "http://127.0.0.1:1/hook"  # where nobody listens
 
 
@@ -186,6 +215,11 @@ def read_a_record(case: Any, client: Client) -> None:
 
 VALID = {
     "GET /v1/records/{record}": read_a_record,
+    "DELETE /v1/tokens/{token}": revoke_a_new_token,
+    "DELETE /v1/people/{person}": forget_somebody_new,
+    "GET /v1/blobs/{sha256}": read_a_bundle,
+    "POST /v1/blobs": keep_an_upload,
+    "POST /v1/transfers": send_a_history,
     "POST /v1/webhooks": name_an_address,
     "GET /v1/webhooks/{webhook}": name_a_webhook,
     "DELETE /v1/webhooks/{webhook}": name_a_webhook,
