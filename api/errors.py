@@ -3,6 +3,12 @@
 ::
 
     PressmarkError                  (pressmark.registry.errors)
+    ├── MissingPackageError         a package of an extra is not installed
+    ├── LocalOnlyError              a command has to run beside the registry
+    ├── DetachedError               a run on a server goes on, and nobody watches it any more
+    ├── StoreError                  (pressmark.registry.errors)
+    │   ├── UnreachableError        a server does not answer
+    │   └── UnexpectedAnswerError   a server answers what this release does not understand
     └── RequestError                a request cannot be answered; carries its HTTP status
         ├── MalformedQueryError     400  the query text is not SPARQL
         ├── UnauthorizedError       401  nobody is known by this token
@@ -27,7 +33,39 @@
 
 from typing import ClassVar
 
-from pressmark.registry.errors import PressmarkError
+from pressmark.registry.errors import PressmarkError, StoreError
+
+
+class MissingPackageError(PressmarkError):
+    """Something needs a package that comes with an extra, such as torch."""
+
+
+class LocalOnlyError(PressmarkError):
+    """A command that has to run beside the registry was asked of a server."""
+
+
+class DetachedError(PressmarkError):
+    """A run on a server goes on, and nobody watches it any more.
+
+    Attributes:
+        run: The run, as the server calls it.
+    """
+
+    def __init__(self, run: str, hint: str) -> None:
+        self.run = run
+        super().__init__(f"run {run} goes on on the server", hint)
+
+
+class UnreachableError(StoreError):
+    """A server does not answer."""
+
+    advice = "see whether its address is right and it is running: curl URL/healthz"
+
+
+class UnexpectedAnswerError(StoreError):
+    """A server answers what this release does not understand."""
+
+    advice = "use the server's release of Pressmark: pip install pressmark==VERSION"
 
 
 class RequestError(PressmarkError):

@@ -11,6 +11,7 @@ from pressmark.api.cli import (
     curate,
     demo,
     exit_codes,
+    login,
     make,
     refusals,
     service,
@@ -22,7 +23,7 @@ from pressmark.api.cli.output import print_error, stderr
 
 __all__ = ["main"]
 
-for _group in (make, browse, ask, trust, curate, store, demo, service):
+for _group in (make, browse, ask, trust, curate, store, demo, service, login):
     _group.add_to(app)
 
 

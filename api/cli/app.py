@@ -1,11 +1,18 @@
 """The `pressmark` application: its global options and the registry in use."""
 
+from __future__ import annotations
+
 import os
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pressmark.api.client import Client
+from pressmark.api.errors import LocalOnlyError
+from pressmark.api.local import LocalClient
 from pressmark.registry.errors import NotFoundError, PressmarkError
 from pressmark.registry.registry import Registry
 
@@ -18,18 +25,32 @@ EPILOG = (
 )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the registry in use is.
+
+    Attributes:
+        registry: A folder; None for the nearest `.pressmark`.
+        server: A server's address, which then counts alone.
+    """
+
+    registry: str | None
+    server: str | None
+
+
 def complete_artifact(context: typer.Context, incomplete: str) -> list[str]:
     """What a shell offers for an artifact: the names and aliases that begin like this.
 
     It is asked in the middle of a line: where there is no registry, nothing is offered, and
     nothing is said.
     """
+    given = context.find_root().params
     try:
-        with Registry.open(located(context.find_root().params.get("registry"))) as registry:
-            names = {row["name"].value for row in registry.rows("artifact_names")}
-    except (PressmarkError, OSError):
+        with closing(_client(Place(given.get("registry"), given.get("server")))) as found:
+            names = found.names()
+    except (PressmarkError, OSError, ImportError):
         return []
-    return sorted(name for name in names if name.startswith(incomplete))
+    return sorted({name for name in names if name.startswith(incomplete)})
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -65,9 +86,36 @@ def options(
             help=f"The registry's folder. Default: the nearest {DEFAULT_FOLDER} here or above.",
         ),
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server",
+            "-S",
+            envvar="PRESSMARK_SERVER",
+            metavar="URL",
+            help="A server's registry instead; PRESSMARK_TOKEN or `pressmark login` says who asks.",
+        ),
+    ] = None,
 ) -> None:
     """Options that hold for every command."""
-    context.obj = registry
+    context.obj = _place(context, registry or None, server or None)
+
+
+def _place(context: typer.Context, registry: str | None, server: str | None) -> Place:
+    """What was typed outweighs what the environment says.
+
+    Raises:
+        BadParameter: A folder and a server are named in the same way.
+    """
+    if registry is None or server is None:
+        return Place(registry, server)
+    sources = {name: context.get_parameter_source(name) for name in ("registry", "server")}
+    typed = {name: bool(how and how.name == "COMMANDLINE") for name, how in sources.items()}
+    if typed["registry"] == typed["server"]:
+        raise typer.BadParameter(
+            "a folder and a server are named; name one: --registry FOLDER or --server URL"
+        )
+    return Place(registry, None) if typed["registry"] else Place(None, server)
 
 
 def registry_path(context: typer.Context) -> str:
@@ -75,8 +123,30 @@ def registry_path(context: typer.Context) -> str:
 
     Raises:
         NotFoundError: no registry is named and none is found.
+        LocalOnlyError: a server is named, and the command works on a folder.
     """
-    return located(context.obj)
+    refuse_server(context)
+    return located(context.obj.registry)
+
+
+def new_registry(context: typer.Context, folder: str | None = None) -> str:
+    """The folder in which a registry is to be made: the one that is named, else `.pressmark`."""
+    refuse_server(context)
+    return folder or context.obj.registry or DEFAULT_FOLDER
+
+
+def refuse_server(context: typer.Context) -> None:
+    """Refuses a command that works on a folder where a server is named.
+
+    Raises:
+        LocalOnlyError: One is.
+    """
+    place: Place = context.obj
+    if place.server is not None:
+        raise LocalOnlyError(
+            f"pressmark {context.info_name} has to run where the registry's folder is",
+            f"run it on the machine of {place.server}, with --registry FOLDER",
+        )
 
 
 def located(named: str | None) -> str:
@@ -94,8 +164,13 @@ def located(named: str | None) -> str:
 
 
 def opened(context: typer.Context) -> Registry:
-    """The registry in use, opened; a server that holds it commits, where its token is known."""
-    registry = Registry.open(registry_path(context))
+    """The registry in use, opened: for commands that have to run beside it."""
+    return _opened(registry_path(context))
+
+
+def _opened(folder: str) -> Registry:
+    """A registry; a server that holds it commits, where its token is known."""
+    registry = Registry.open(folder)
     token = os.environ.get(TOKEN)
     holder = registry.writer() if token else None
     if not token or holder is None or holder.url is None:
@@ -103,3 +178,26 @@ def opened(context: typer.Context) -> Registry:
     from pressmark.api.committer import ServerCommitter
 
     return Registry.open(registry.root, committer=ServerCommitter(holder.url, token))
+
+
+def client(context: typer.Context) -> Client:
+    """The registry in use, wherever it is: for commands that ask and print."""
+    found = _client(context.obj)
+    context.call_on_close(found.close)
+    return found
+
+
+def client_at(context: typer.Context, place: str) -> Client:
+    """Another registry than the one in use: of a server, or in a folder."""
+    is_server = place.startswith(("http://", "https://"))
+    found = _client(Place(None, place) if is_server else Place(place, None))
+    context.call_on_close(found.close)
+    return found
+
+
+def _client(place: Place) -> Client:
+    if place.server is None:
+        return LocalClient(_opened(located(place.registry)))
+    from pressmark.api.remote.client import connected
+
+    return connected(place.server)

@@ -8,13 +8,12 @@ from typing import Annotated, Final
 import typer
 from pyoxigraph import Triple
 
-from pressmark.api.cli.app import Json, opened
+from pressmark.api.cli.app import Json, client
 from pressmark.api.cli.output import print_json, stdout, table
 from pressmark.api.cli.render import cell
 from pressmark.api.sparql.text import read_query
 from pressmark.ontology import questions
 from pressmark.ontology.questions import Question
-from pressmark.registry import asking
 from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.graph import Answer
 
@@ -87,16 +86,16 @@ def query(
     if name is None:
         _list(everything=everything, as_json=json)
         return
-    registry = opened(context)
+    asked = client(context)
     text = _query_text(name)
     if text is not None:
         read_query(text)  # the engine would follow SERVICE to whatever host it names
     else:
-        text = asking.bound(registry, asking.question(name), _values(values or []))
+        text = asked.question(name, _values(values or []))
     if format is not None:
-        sys.stdout.write(registry.sparql_as(text, _MEDIA_TYPES[format]).decode())
+        sys.stdout.write(asked.sparql_as(text, _MEDIA_TYPES[format]).decode())
         return
-    answer = registry.sparql(text)
+    answer = asked.sparql(text)
     print_json(answer) if json else _print(answer, full=full)
 
 

@@ -5,12 +5,10 @@ from typing import Annotated
 import typer
 
 from pressmark.api.cli import doubts, exit_codes, render
-from pressmark.api.cli.app import ArtifactName, Json, opened
+from pressmark.api.cli.app import ArtifactName, Json, client
 from pressmark.api.cli.output import print_json, stderr, stdout
 from pressmark.api.cli.progress import RichProgress
-from pressmark.api.plain import setting
-from pressmark.registry import environment, search, transfer, views
-from pressmark.registry import lineage as lineages
+from pressmark.api.client import Wanted
 from pressmark.registry.folders import local_path
 
 All = Annotated[bool, typer.Option("--all", help="Print every number; --json always has them all.")]
@@ -40,21 +38,16 @@ def ls(
 
     Example: pressmark ls --kind QuantizedModel --parameter bits=8
     """
-    registry = opened(context)
+    asked = client(context)
     if runs:
-        render.runs(registry, as_json=json)
+        rows = asked.runs()
+        print_json(rows) if json else render.runs(rows)
         return
-    found = search.find(
-        registry,
-        name=name,
-        kind=kind,
-        tag=tag,
-        digest=digest,
-        parameter=setting(parameter) if parameter else None,
-        limit=limit,
-        after=search.resolve(registry, after) if after else None,
-    )
-    print_json(found) if json else render.artifacts(registry, found)
+    found = asked.find(Wanted(name, kind, tag, digest, parameter, limit, after))
+    if json:
+        print_json(found)
+    else:
+        render.artifacts(found, asked.assurances([one.iri for one in found]))
 
 
 def show(
@@ -64,9 +57,13 @@ def show(
 
     Example: pressmark show prod
     """
-    registry = opened(context)
-    found = views.view(registry, search.resolve(registry, artifact))
-    print_json(found) if json else render.artifact(registry, found, everything=everything)
+    asked = client(context)
+    found = asked.view(artifact)
+    if json:
+        print_json(found)
+    else:
+        assurance = asked.assurances([found.iri])[found.iri]
+        render.artifact(found, assurance, everything=everything)
 
 
 def where(
@@ -78,9 +75,12 @@ def where(
 
     Example: pressmark where /srv/models/pressmark-model.safetensors
     """
-    registry = opened(context)
-    found = views.where(registry, local_path(file))
-    print_json(found) if json else render.whereabouts(registry, found)
+    asked = client(context)
+    found = asked.where(local_path(file))
+    if json:
+        print_json(found)
+    else:
+        render.whereabouts(found, (asked.lineage(one.iri.value) for one in found.artifacts))
     if not found.artifacts and not found.other:
         raise typer.Exit(exit_codes.NOT_FOUND)
 
@@ -95,10 +95,10 @@ def get(
 
     Example: pressmark get int8 -o ./int8
     """
-    registry = opened(context)
-    found = search.resolve(registry, artifact)
-    doubts.warn(registry, [found])
-    files = transfer.export_artifact(registry, found, output, progress=RichProgress())
+    asked = client(context)
+    found = asked.lineage(artifact)
+    doubts.warn([found])
+    files = asked.export(found.root.value, output, RichProgress())
     print_json(files) if json else stdout.print(f"wrote {len(files)} files to {output}")
 
 
@@ -113,10 +113,7 @@ def lineage(
 
     Example: pressmark lineage prod
     """
-    registry = opened(context)
-    root = search.resolve(registry, artifact)
-    follow = lineages.descendants if down else lineages.ancestors
-    found = follow(registry, root, depth)
+    found = client(context).lineage(artifact, down=down, depth=depth)
     print_json(found) if json else render.tree(found, down=down)
 
 
@@ -132,11 +129,8 @@ def diff(
     Example: pressmark diff pruned int8
     """
     from pressmark.api.cli.difference import print_difference
-    from pressmark.registry.diff import diff as compare
 
-    registry = opened(context)
-    one, two = (search.resolve(registry, name) for name in (artifact, other))
-    found = compare(registry, one, two)
+    found = client(context).difference(artifact, other)
     print_json(found) if json else print_difference(found, everything=everything)
 
 
@@ -155,18 +149,16 @@ def report(
 
     Example: pressmark report prod -o report.pdf --register
     """
-    from pressmark.registry import report as reports
+    from pressmark.registry.report import format_of_file
 
-    registry = opened(context)
-    found, wanted = search.resolve(registry, artifact), reports.format_of_file(output)
+    asked, wanted = client(context), format_of_file(output)
     if register:
-        kept = reports.register_report(registry, found, wanted, environment.circumstances())
-        local_path(output).write_bytes(registry.blobs.read(kept.sha256))
+        kept, document = asked.keep_report(artifact, wanted.name)
+        local_path(output).write_bytes(document)
         print_json(kept) if json else stderr.print(f"wrote {output}, kept as {kept.iri.value}")
         return
-    built = reports.build(registry, found)
     if json:
-        print_json(built)
+        print_json(asked.report(artifact))
         return
-    local_path(output).write_bytes(wanted.write(built, registry))
+    local_path(output).write_bytes(asked.document(artifact, wanted.name))
     stderr.print(f"wrote {output}")

@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 
 from pressmark.api.cli import doubts
-from pressmark.api.cli.app import ArtifactName, Json, complete_artifact, opened
+from pressmark.api.cli.app import ArtifactName, Json, client, complete_artifact
 from pressmark.api.cli.output import print_json, stdout, table
-from pressmark.registry import environment, lifecycle, search
+from pressmark.api.cli.progress import RichProgress
+from pressmark.registry import search
 from pressmark.registry.facts import short_id
 from pressmark.registry.folders import local_path
+from pressmark.registry.lifecycle import Registration
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,7 +42,7 @@ def register(
 
     Example: pressmark register ./my-finetune --name chat --parent gemma-3-270m --license gemma
     """
-    claim = lifecycle.Registration(
+    claim = Registration(
         path=local_path(path),
         name=name,
         parents=tuple(parent or ()),
@@ -48,7 +50,7 @@ def register(
         source=source,
         kind=search.artifact_kind(kind),
     )
-    made = lifecycle.register(opened(context), claim, environment.circumstances())
+    made = client(context).register(claim, RichProgress())
     print_json({"artifact": made}) if json else stdout.print(f"{name}  {short_id(made)}  declared")
 
 
@@ -67,21 +69,21 @@ def alias(
 
     Example: pressmark alias prod int8
     """
-    registry = opened(context)
+    asked = client(context)
     if name is None:
-        current = lifecycle.aliases(registry)
+        current = asked.aliases()
         rows = [(key, short_id(iri)) for key, iri in current.items()]
         print_json(current) if json else table(("alias", "artifact"), rows)
     elif artifact is None:
-        history = lifecycle.alias_history(registry, name)
+        history = asked.alias_history(name)
         past = [(change.since, change.name, short_id(change.artifact)) for change in history]
         print_json(history) if json else table(("since", "name", "artifact"), past)
     else:
-        found = search.resolve(registry, artifact)
-        doubts.warn(registry, [found])
-        lifecycle.set_alias(registry, name, found, environment.circumstances())
-        text = f"{name} means {short_id(found)} from now on"
-        print_json({"alias": name, "artifact": found}) if json else stdout.print(text)
+        found = asked.lineage(artifact)
+        doubts.warn([found])
+        asked.set_alias(name, found.root)
+        text = f"{name} means {short_id(found.root)} from now on"
+        print_json({"alias": name, "artifact": found.root}) if json else stdout.print(text)
 
 
 def tag(
@@ -95,9 +97,9 @@ def tag(
 
     Example: pressmark tag int8 reviewed
     """
-    registry = opened(context)
-    found = search.resolve(registry, artifact)
-    lifecycle.set_tag(registry, name, found, environment.circumstances(), remove=remove)
+    asked = client(context)
+    found = asked.resolve(artifact)
+    asked.set_tag(name, found, remove=remove)
     result = {"artifact": found, "tag": name, "removed": remove}
     text = f"{short_id(found)} {'no longer has' if remove else 'has'} the tag {name}"
     print_json(result) if json else stdout.print(text)
@@ -114,8 +116,8 @@ def retire(
 
     Example: pressmark retire int8 --reason "superseded by int8-v2"
     """
-    registry = opened(context)
-    found = search.resolve(registry, artifact)
-    lifecycle.retire(registry, found, reason, environment.circumstances(), force=force)
+    asked = client(context)
+    found = asked.resolve(artifact)
+    asked.retire(found, reason, force=force)
     text = f"{short_id(found)} is retired"
     print_json({"artifact": found, "retired": True}) if json else stdout.print(text)

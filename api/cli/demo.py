@@ -12,7 +12,7 @@ import typer
 from pyoxigraph import NamedNode
 
 from pressmark.api.cli import render
-from pressmark.api.cli.app import Json
+from pressmark.api.cli.app import Json, refuse_server
 from pressmark.api.cli.output import human_bytes, human_seconds, print_json, stderr, stdout, table
 from pressmark.api.cli.progress import RichProgress
 from pressmark.api.packaged_model import GEMMA_3_270M, PackagedModel, fetch
@@ -95,6 +95,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
+    context: typer.Context,
     model: Annotated[
         str | None, typer.Option(help="A folder, a GGUF file or a hub id instead of Gemma 3 270M.")
     ] = None,
@@ -105,6 +106,7 @@ def demo(
 
     Example: pressmark demo --model ./Qwen2.5-0.5B
     """
+    refuse_server(context)
     began, target = time.monotonic(), local_path(output)
     fetched = None if model else _packaged()
     if fetched and not json:
@@ -150,7 +152,8 @@ def _print(registry: Registry, result: Demonstration) -> None:
     ]
     table(("artifact", "id", ">size on disk", ">perplexity", ">KL to base", "assurance"), rows)
     stdout.print(f"\n[bold]$ pressmark where {result.where.path}[/]")
-    render.whereabouts(registry, result.where)
+    found = result.where.artifacts
+    render.whereabouts(result.where, (lineage.ancestors(registry, one.iri) for one in found))
     stdout.print(f"\nthe audit report: {result.report}")
     stdout.print(f"\ndone in {human_seconds(result.seconds)}; go on with:")
     stdout.print(f"  export PRESSMARK_REGISTRY={registry.root}", markup=False)

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 
-from pyoxigraph import NamedNode
 from rich.markup import escape
 
 from pressmark.api.cli.output import stderr
-from pressmark.registry.lineage import doubts
-from pressmark.registry.registry import Registry
+from pressmark.registry.lineage import Lineage, lineage_doubts
 
 
-def warn(registry: Registry, artifacts: Iterable[NamedNode]) -> None:
-    """Say on standard error, in one line, what speaks against using these artifacts."""
-    told = dict.fromkeys(doubt for artifact in artifacts for doubt in doubts(registry, artifact))
+def warn(lineages: Iterable[Lineage]) -> None:
+    """Say on standard error, in one line, what speaks against using artifacts.
+
+    Args:
+        lineages: Their ancestors.
+    """
+    told = dict.fromkeys(doubt for found in lineages for doubt in lineage_doubts(found))
     if told:
         stderr.print(f"[bold yellow]warning:[/] {escape('; '.join(told))}")

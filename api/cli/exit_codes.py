@@ -17,6 +17,7 @@
 from typing import Final
 
 from pressmark.api.cli import closed_pipe
+from pressmark.api.errors import DetachedError
 from pressmark.compression import errors as compression
 from pressmark.registry import errors as registry
 
@@ -38,6 +39,7 @@ _BY_ERROR: Final[tuple[tuple[type[registry.PressmarkError], int], ...]] = (
     (registry.StoreError, STORE),
     (registry.BlobError, STORE),
     (compression.RunAbortedError, INTERRUPTED),
+    (DetachedError, INTERRUPTED),
     (compression.StepRefutedError, ANSWER_IS_NO),
     (compression.StepFailedError, STEP_FAILED),
 )

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pyoxigraph import NamedNode
 
 from pressmark.api.cli import doubts
-from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, complete_artifact, opened
+from pressmark.api.cli.app import ArtifactName, Json, client, complete_artifact, new_registry
 from pressmark.api.cli.output import (
     estimated_seconds,
     human_bytes,
@@ -22,15 +21,15 @@ from pressmark.api.cli.output import (
     table,
 )
 from pressmark.api.cli.progress import RichProgress
+from pressmark.api.cli.watching import watched
+from pressmark.api.client import EvaluationRequest, ModelSource, RunRequest
 from pressmark.api.telling import chosen
-from pressmark.registry import search, views
 from pressmark.registry.errors import InvalidInputError
 from pressmark.registry.facts import short_id
 from pressmark.registry.registry import Registry
 
 if TYPE_CHECKING:
-    from pressmark.compression.forecast import Forecast
-    from pressmark.compression.runner import RunResult
+    from pressmark.compression.results import Forecast, RunResult
 
 
 def complete_recipe(incomplete: str) -> list[str]:
@@ -58,6 +57,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("import")(import_)
     app.command()(run)
     app.command("eval")(evaluate)
+    app.command()(cancel)
 
 
 def init(
@@ -77,7 +77,7 @@ def init(
 
     Example: pressmark init /srv/models --blobs s3://bucket/pressmark
     """
-    registry = Registry.create(folder or context.obj or DEFAULT_FOLDER, blobs=blobs, graph=graph)
+    registry = Registry.create(new_registry(context, folder), blobs=blobs, graph=graph)
     if json:
         print_json({"registry": registry.root.resolve()})
         return
@@ -105,19 +105,12 @@ def import_(
 
     Example: pressmark import ./Qwen2.5-0.5B --license Apache-2.0
     """
-    from pressmark.compression.one_step import import_model
-
-    registry = opened(context)
-    artifact = import_model(
-        registry,
-        source,
-        name or default_name(source),
-        license=license,
-        revision=revision,
-        exclude=exclude or (),
-        progress=RichProgress(),
+    asked = client(context)
+    model = ModelSource(
+        source, name or default_name(source), license, revision, tuple(exclude or ())
     )
-    found = views.view(registry, artifact)
+    artifact = watched(asked, asked.import_model, model)
+    found = asked.view(artifact.value)
     if json:
         print_json(found)
     else:
@@ -153,22 +146,36 @@ def run(
 
     Example: pressmark run wanda-int8 --input bf16 --dry-run
     """
-    from pressmark.compression.recipe import Recipe
-    from pressmark.compression.runner import Runner
-
-    registry = opened(context)
-    runner = Runner(registry, progress=RichProgress(), cache=not no_cache)
+    asked = client(context)
     if resume is not None:
-        print_run(runner.resume(search.resolve_run(registry, resume)), json=json)
+        print_run(watched(asked, asked.resume, resume), json=json)
         return
     if recipe is None:
         raise typer.BadParameter(f"name a recipe: a file, or one of {', '.join(packaged())}")
-    planned, given = Recipe.load(recipe), named_inputs(registry, inputs or [])
-    doubts.warn(registry, (one for one in given.values() if isinstance(one, NamedNode)))
+    given = {role: asked.lineage(name) for role, name in named_inputs(inputs or []).items()}
+    doubts.warn(given.values())
+    roots = {role: found.root for role, found in given.items()}
+    order = RunRequest(recipe, roots, seed, cache=not no_cache)
     if dry_run:
-        print_forecast(runner.forecast(planned, given, seed=seed), json=json)
+        print_forecast(asked.forecast(order, RichProgress()), json=json)
     else:
-        print_run(runner.run(planned, given, seed=seed), json=json)
+        print_run(watched(asked, asked.run, order), json=json)
+
+
+def cancel(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="The run: 4 or more digits of its UUID.")],
+    json: Json = False,
+) -> None:
+    """Stop a run on a server at its next safe point; its finished steps are kept.
+
+    Example: pressmark --server https://models.example.org cancel 5f3a613d
+    """
+    client(context).cancel(run)
+    if json:
+        print_json({"run": run, "cancelling": True})
+    else:
+        stdout.print(f"{run} stops at its next safe point", markup=False)
 
 
 def evaluate(
@@ -202,26 +209,25 @@ def evaluate(
 
     Example: pressmark eval int8 --parent gemma-3-270m
     """
-    from pressmark.compression.evaluate.perplexity import Perplexity
-    from pressmark.compression.one_step import evaluate as measure
-    from pressmark.compression.recipe import DataSource
-
-    registry = opened(context)
-    base = search.resolve(registry, artifact)
-    compared = search.resolve(registry, parent) if parent else None
-    doubts.warn(registry, [base] if compared is None else [base, compared])
+    asked = client(context)
+    base = asked.lineage(artifact)
+    compared = asked.lineage(parent) if parent else None
+    doubts.warn([base] if compared is None else [base, compared])
     is_file = Path(data).is_file()
     if is_file and license is None:
         raise InvalidInputError(
             f"{data} has no licence", "name it, such as --license CC-BY-4.0: it is recorded"
         )
-    source = DataSource(
-        packaged=None if is_file else data, path=data if is_file else None, license=license
-    )
     given = {"window": window, "stride": stride, "max_tokens": max_tokens}
-    step = Perplexity.model_validate({k: v for k, v in given.items() if v is not None})
-    result = measure(registry, base, source, parent=compared, step=step, progress=RichProgress())
-    print_run(result, json=json)
+    order = EvaluationRequest(
+        artifact=base.root,
+        parent=compared.root if compared else None,
+        text=data if is_file else None,
+        packaged=None if is_file else data,
+        license=license,
+        parameters={name: value for name, value in given.items() if value is not None},
+    )
+    print_run(watched(asked, asked.evaluate, order), json=json)
 
 
 def packaged() -> tuple[str, ...]:
@@ -275,18 +281,18 @@ def print_forecast(forecast: Forecast, *, json: bool) -> None:
     stdout.print(f"together {total}; {human_bytes(forecast.free_bytes)} are free")
 
 
-def named_inputs(registry: Registry, given: list[str]) -> dict[str, NamedNode | Path]:
-    """The artifacts behind `NAME=ARTIFACT` options; a lone ARTIFACT is `base`.
+def named_inputs(given: list[str]) -> dict[str, str]:
+    """What `NAME=ARTIFACT` options say; a lone ARTIFACT is `base`.
 
     Raises:
         InvalidInputError: a name is given twice.
     """
-    found: dict[str, NamedNode | Path] = {}
+    found: dict[str, str] = {}
     for text in given:
         name, _, artifact = text.partition("=") if "=" in text else ("base", "", text)
         if name in found:
             raise InvalidInputError(f"input {name} is given twice", hint="name each input once")
-        found[name] = search.resolve(registry, artifact)
+        found[name] = artifact
     return found
 
 

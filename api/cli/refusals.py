@@ -29,7 +29,7 @@ _HINTS: Final = {
     ),
     **dict.fromkeys(_FULL, "free space, then repeat the command"),
 }
-_OF_THE_SERVICE: Final = frozenset({"fastapi", "starlette", "uvicorn"})
+_OF_THE_SERVICE: Final = frozenset({"fastapi", "starlette", "uvicorn", "httpx2"})
 
 
 def refuse_what_is_no_text(arguments: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
 """How results look in a terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pyoxigraph import NamedNode
 from rich.markup import escape
@@ -11,7 +11,6 @@ from pressmark.api.cli.output import (
     Cell,
     human_bytes,
     human_seconds,
-    print_json,
     stdout,
     styled,
     table,
@@ -20,13 +19,12 @@ from pressmark.api.iris import short_iri
 from pressmark.api.telling import chosen
 from pressmark.registry.facts import ArtifactSummary, scalar, short_id
 from pressmark.registry.graph import Row
-from pressmark.registry.lineage import Edge, Lineage, assurance
+from pressmark.registry.lineage import Lineage, chain_assurance
 from pressmark.registry.occurrences import Measurement
-from pressmark.registry.registry import Registry
 from pressmark.registry.views import ActivityView, ArtifactView, WhereView
 
 
-def artifacts(registry: Registry, found: Sequence[ArtifactSummary]) -> None:
+def artifacts(found: Sequence[ArtifactSummary], assurances: Mapping[NamedNode, str]) -> None:
     """A list of artifacts with how sure each one's history is."""
     rows = [
         (
@@ -35,7 +33,7 @@ def artifacts(registry: Registry, found: Sequence[ArtifactSummary]) -> None:
             one.kind_name,
             human_bytes(one.size),
             one.license or "",
-            _standing(registry, one),
+            _standing(one, assurances[one.iri]),
             " ".join((*one.aliases, *(f"#{tag}" for tag in one.tags))),
             (one.generated_at or "")[:19].replace("T", " "),
         )
@@ -54,31 +52,25 @@ def artifacts(registry: Registry, found: Sequence[ArtifactSummary]) -> None:
     table(columns, rows)
 
 
-def _standing(registry: Registry, one: ArtifactSummary) -> str:
+def _standing(one: ArtifactSummary, label: str) -> str:
     """How sure its history is, and that it is retired if it is."""
-    label = assurance(registry, one.iri).label
     return f"retired, {label}" if one.retired else label
 
 
-def runs(registry: Registry, *, as_json: bool) -> None:
-    """All runs with how far they got, newest first."""
-    rows = registry.rows("run_status")[::-1]
-    if as_json:
-        print_json(rows)
-        return
+def runs(rows: Sequence[Row]) -> None:
+    """Runs with how far they got."""
     columns = ("run", "startedAt", "recipeName", "status", "steps")
     table(columns, [[cell(row, column) for column in columns] for row in rows])
 
 
-def artifact(registry: Registry, view: ArtifactView, *, everything: bool = False) -> None:
+def artifact(view: ArtifactView, assurance: str, *, everything: bool = False) -> None:
     """What is known of an artifact: of what was measured the telling numbers, or everything."""
     summary = view.summary
-    chain = assurance(registry, view.iri)
     facts = {
         "artifact": view.iri.value,
         "kind": summary.kind_name,
         "status": summary.status + (f": {view.retired_because}" if view.retired_because else ""),
-        "assurance": chain.label,
+        "assurance": assurance,
         "license": summary.license,
         "line": summary.line,
         "imported from": summary.imported_from,
@@ -138,14 +130,19 @@ def activity(view: ActivityView, *, everything: bool = False) -> None:
         stdout.print(f"  {view.error}", markup=False, style="red")
 
 
-def whereabouts(registry: Registry, found: WhereView) -> None:
-    """What a file is: the artifacts it belongs to, each with its way back to the base model."""
+def whereabouts(found: WhereView, lineages: Iterable[Lineage]) -> None:
+    """What a file is: the artifacts it belongs to, each with its way back to the base model.
+
+    Args:
+        found: What is known of the file.
+        lineages: The ancestors of each of its artifacts, in their order.
+    """
     stdout.print(f"{found.path}  sha256 {found.sha256}", markup=False)
     for other in found.other:
         stdout.print(f"  {other}", markup=False)
-    for one in found.artifacts:
-        chain = assurance(registry, one.iri)
-        names = [one.name, *(e.name for e in _chain(registry, chain.edges))]
+    for one, lineage in zip(found.artifacts, lineages, strict=True):
+        chain = chain_assurance(lineage.edges)
+        names = [one.name, *_parents(lineage).values()]
         what = f"{one.kind_name}, {one.status}, {styled(chain.label)}"
         stdout.print(f"\n[bold]{escape(one.name)}[/] {short_id(one.iri)}  {what}")
         stdout.print("  " + escape(" <- ".join(names)))
@@ -155,11 +152,10 @@ def whereabouts(registry: Registry, found: WhereView) -> None:
         stdout.print("  unknown: no record of this registry names these bytes")
 
 
-def _chain(registry: Registry, edges: Iterable[Edge]) -> list[ArtifactSummary]:
-    from pressmark.registry.facts import summaries
-
-    parents = [edge.parent for edge in edges if edge.parent is not None]
-    return list(summaries(registry, parents).values())
+def _parents(found: Lineage) -> dict[NamedNode, str]:
+    """The names of what an artifact was made from, nearest first."""
+    parents = (edge.parent for edge in found.edges)
+    return {iri: found.node(iri).name for iri in parents if iri is not None}
 
 
 def tree(found: Lineage, *, down: bool) -> None:

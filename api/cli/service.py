@@ -1,19 +1,15 @@
 """`serve` and `token`: the HTTP service, and who may use it."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from pressmark.api.cli.app import Json, opened, registry_path
+from pressmark.api.cli.app import Json, client, opened
 from pressmark.api.cli.output import print_json, stderr, stdout, table
-from pressmark.api.service.database import FILE_NAME, Database
-from pressmark.api.service.profiles import Profiles
-from pressmark.api.service.settings import VARIABLE, Settings, read_settings
-from pressmark.api.service.tokens import Scope, Tokens
-from pressmark.registry.errors import NotFoundError
-from pressmark.registry.registry import Registry
+
+#: Names the file of settings where no option does.
+VARIABLE: Final = "PRESSMARK_SERVICE_CONFIG"
 
 tokens = typer.Typer(
     name="token", help="Make, list and revoke the tokens of the service.", no_args_is_help=True
@@ -46,12 +42,15 @@ def serve(
 
     Example: pressmark serve --port 8080
     """
+    from pressmark.api.service.database import FILE_NAME, Database
     from pressmark.api.service.server import run
+    from pressmark.api.service.settings import Settings, read_settings
+    from pressmark.api.service.tokens import Tokens
 
     settings = read_settings(config) if config else Settings()
     settings = settings.changed(host=host, port=port, anonymous=anonymous or None)
     registry = opened(context)
-    if not settings.anonymous and not Tokens(database(registry.root)).all():
+    if not settings.anonymous and not Tokens(Database(registry.root / FILE_NAME)).all():
         stderr.print("no tokens yet: pressmark token create --for NAME", style="yellow")
 
     def announce(url: str) -> None:
@@ -73,16 +72,12 @@ def create(
 
     Example: pressmark token create --for "Ada Lovelace" --scope write
     """
-    kept = database(registry_path(context))
-    profile = Profiles(kept).known(for_)
-    info, token = Tokens(kept).create(
-        profile.agent, Scope.named(scope), label, datetime.now(UTC), timedelta(days=days)
-    )
+    made = client(context).create_token(for_, scope, label, days)
     if json:
-        print_json({"token": token, "info": info})
+        print_json(made)
     else:
-        stdout.print(token, markup=False)
-        stderr.print(f"valid until {info.expires}; it cannot be shown again", style="dim")
+        stdout.print(made.token, markup=False)
+        stderr.print(f"valid until {made.info.expires}; it cannot be shown again", style="dim")
 
 
 @tokens.command(name="list")
@@ -91,14 +86,13 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
     Example: pressmark token list
     """
-    kept = database(registry_path(context))
-    names = {profile.agent: profile.name for profile in Profiles(kept).all()}
-    found = Tokens(kept).all()
+    found = client(context).tokens()
+    names = {profile.agent: profile.name for profile in found.people}
     if json:
-        print_json(found)
+        print_json(found.tokens)
         return
     columns = ("id", "for", "scope", "label", "expires", "revoked")
-    rows = [(t.id, names[t.agent], t.scope, t.label, t.expires, t.revoked) for t in found]
+    rows = [(t.id, names[t.agent], t.scope, t.label, t.expires, t.revoked) for t in found.tokens]
     table(columns, rows)
 
 
@@ -108,7 +102,7 @@ def revoke(context: typer.Context, identifier: str) -> None:
 
     Example: pressmark token revoke 1f3a5c7e9b2d4f60
     """
-    Tokens(database(registry_path(context))).revoke(identifier, datetime.now(UTC))
+    client(context).revoke_token(identifier)
 
 
 @tokens.command()
@@ -117,14 +111,4 @@ def forget(context: typer.Context, name: str) -> None:
 
     Example: pressmark token forget "Ada Lovelace"
     """
-    profiles = Profiles(database(registry_path(context)))
-    found = [each for each in profiles.all() if name in (each.name, each.agent)]
-    if not found:
-        raise NotFoundError(f"there is nobody called '{name}'", "pressmark token list names them")
-    for profile in found:
-        profiles.erase(profile.agent)
-
-
-def database(root: Path | str) -> Database:
-    """The service's database of a registry."""
-    return Database(Registry.open(root).root / FILE_NAME)
+    client(context).forget(name)

@@ -5,14 +5,12 @@ from typing import Annotated
 import typer
 
 from pressmark.api.cli import doubts, exit_codes
-from pressmark.api.cli.app import DEFAULT_FOLDER, ArtifactName, Json, opened, registry_path
+from pressmark.api.cli.app import ArtifactName, Json, client, client_at, new_registry
 from pressmark.api.cli.output import human_bytes, print_json, stdout, table
 from pressmark.api.cli.progress import RichProgress
+from pressmark.api.client import Client
 from pressmark.registry import backup as backups
-from pressmark.registry import fsck as checks
-from pressmark.registry import gc as collection
-from pressmark.registry import search, transfer
-from pressmark.registry.registry import Registry
+from pressmark.registry import transfer
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,7 +28,7 @@ def gc(
 
     Example: pressmark gc --dry-run
     """
-    swept = collection.gc(opened(context), dry_run=dry_run, progress=RichProgress())
+    swept = client(context).gc(dry_run=dry_run, progress=RichProgress())
     if json:
         print_json(swept)
         return
@@ -47,7 +45,7 @@ def fsck(
 
     Example: pressmark fsck
     """
-    report = checks.fsck(opened(context), repair=repair, progress=RichProgress())
+    report = client(context).fsck(repair=repair, progress=RichProgress())
     if json:
         print_json(report)
     elif report.sound:
@@ -66,7 +64,7 @@ def backup(context: typer.Context, target: str, json: Json = False) -> None:
 
     Example: pressmark backup /mnt/backup/2026-11-24
     """
-    made = backups.backup(opened(context), target, progress=RichProgress())
+    made = client(context).backup(target, RichProgress())
     print_json(made) if json else stdout.print(f"backed up to {target}")
 
 
@@ -75,33 +73,25 @@ def restore(context: typer.Context, source: str, json: Json = False) -> None:
 
     Example: pressmark -R ./restored restore /mnt/backup/2026-11-24
     """
-    target = context.obj or DEFAULT_FOLDER
+    target = new_registry(context)
     made = backups.restore(source, target, progress=RichProgress())
     print_json(made) if json else stdout.print(f"restored {source} to {target}")
 
 
 def push(context: typer.Context, artifact: ArtifactName, target: str, json: Json = False) -> None:
-    """Copy an artifact with its whole history to another registry.
+    """Copy an artifact with its whole history to another registry: a folder or a server.
 
-    Example: pressmark push int8 /srv/models
+    Example: pressmark push int8 https://models.example.org
     """
-    here = opened(context)
-    found = search.resolve(here, artifact)
-    doubts.warn(here, [found])
-    moved = transfer.push(here, Registry.open(target), found, progress=RichProgress())
-    _print_moved(moved, json=json)
+    _move(client(context), client_at(context, target), artifact, json=json)
 
 
 def pull(context: typer.Context, artifact: ArtifactName, source: str, json: Json = False) -> None:
-    """Copy an artifact with its whole history from another registry.
+    """Copy an artifact with its whole history from another registry: a folder or a server.
 
-    Example: pressmark pull int8 /srv/models
+    Example: pressmark pull int8 https://models.example.org
     """
-    there = Registry.open(source)
-    found = search.resolve(there, artifact)
-    doubts.warn(there, [found])
-    moved = transfer.pull(opened(context), there, found, progress=RichProgress())
-    _print_moved(moved, json=json)
+    _move(client_at(context, source), client(context), artifact, json=json)
 
 
 def reindex(context: typer.Context, json: Json = False) -> None:
@@ -109,8 +99,15 @@ def reindex(context: typer.Context, json: Json = False) -> None:
 
     Example: pressmark reindex
     """
-    count = Registry.open(registry_path(context)).reindex(progress=RichProgress())
+    count = client(context).reindex(RichProgress())
     print_json({"bundles": count}) if json else stdout.print(f"indexed {count} bundles")
+
+
+def _move(source: Client, target: Client, artifact: str, *, json: bool) -> None:
+    found = source.lineage(artifact)
+    doubts.warn([found])
+    moved = transfer.transfer(source.peer(), target.peer(), found.root, progress=RichProgress())
+    _print_moved(moved, json=json)
 
 
 def _print_moved(moved: transfer.Transfer, *, json: bool) -> None:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pressmark.api.cli import exit_codes
-from pressmark.api.cli.app import ArtifactName, Json, complete_artifact, opened
+from pressmark.api.cli.app import ArtifactName, Json, client, complete_artifact
 from pressmark.api.cli.output import human_seconds, print_json, stderr, stdout, table
 from pressmark.api.cli.progress import RichProgress
-from pressmark.registry import search, views
+from pressmark.api.cli.watching import watched
 from pressmark.registry.facts import short_id
 from pressmark.registry.verification import Verification
 
 if TYPE_CHECKING:
-    from pressmark.compression.reproduce import Reproduction
+    from pressmark.compression.results import Reproduction
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,16 +47,7 @@ def verify(
 
     Example: pressmark verify prod --deep
     """
-    from pressmark.registry import verify as verification
-
-    registry = opened(context)
-    if artifact is None:
-        result = verification.verify_all(registry, kept_head=head, progress=RichProgress())
-    else:
-        found = search.resolve(registry, artifact)
-        result = verification.verify(
-            registry, found, deep=deep, kept_head=head, progress=RichProgress()
-        )
+    result = client(context).verification(artifact, deep=deep, head=head, progress=RichProgress())
     if json:
         print_json({**vars(result), "ok": result.ok})
     else:
@@ -83,10 +74,8 @@ def check(context: typer.Context, artifact: ArtifactName, json: Json = False) ->
 
     Example: pressmark check int8
     """
-    from pressmark.compression.checking import check as check_lineage
-
-    registry = opened(context)
-    result = check_lineage(registry, search.resolve(registry, artifact), progress=RichProgress())
+    asked = client(context)
+    result = watched(asked, asked.check, artifact)
     if json:
         print_json({**vars(result), "holds": result.holds})
     else:
@@ -109,10 +98,8 @@ def reproduce(context: typer.Context, artifact: ArtifactName, json: Json = False
 
     Example: pressmark reproduce int8
     """
-    from pressmark.compression.reproduce import reproduce as run_again
-
-    registry = opened(context)
-    result = run_again(registry, search.resolve(registry, artifact), progress=RichProgress())
+    asked = client(context)
+    result = watched(asked, asked.reproduce, artifact)
     if json:
         print_json({**vars(result), "holds": result.holds})
     else:
@@ -138,7 +125,7 @@ def head_(context: typer.Context, json: Json = False) -> None:
 
     Example: pressmark head >> heads-kept-elsewhere.txt
     """
-    found = views.head(opened(context))
+    found = client(context).head()
     if json:
         print_json(found)
         return

@@ -10,13 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyoxigraph import NamedNode
 
+from pressmark.api.accounts import NewToken, TokenList
 from pressmark.api.plain import UnexpectedShapeError, plain, rebuilt
+from pressmark.compression.results import CheckResult, Forecast, Reproduction, RunResult
 from pressmark.registry.backup import Backup
 from pressmark.registry.diff import Difference
 from pressmark.registry.fsck import Report as FsckReport
 from pressmark.registry.gc import Swept
+from pressmark.registry.kept_reports import KeptReport
 from pressmark.registry.lifecycle import AliasChange
 from pressmark.registry.lineage import Assurance, Lineage
+from pressmark.registry.lineage_page import LineagePage
 from pressmark.registry.registry import Receipt
 from pressmark.registry.report.model import Report
 from pressmark.registry.transfer import Transfer
@@ -25,6 +29,7 @@ from pressmark.registry.views import ArtifactView, HeadView, WhereView
 
 CLASSES = (
     *(ArtifactView, Lineage, Assurance, Difference, Verification, HeadView, WhereView, Report),
+    *(KeptReport, LineagePage, RunResult, CheckResult, Forecast, Reproduction, TokenList, NewToken),
     *(AliasChange, Transfer, Backup, FsckReport, Swept, Receipt),
 )
 

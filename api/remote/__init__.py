@@ -1,0 +1,1 @@
+"""A registry behind a server: what `pressmark --server URL` asks, and how."""
