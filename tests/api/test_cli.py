@@ -265,7 +265,7 @@ def test_every_command_has_help_with_an_example(cli) -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     names = "init import register run eval ls show where get lineage diff query report verify check"
     names += " reproduce alias tag retire gc fsck backup restore push pull reindex head demo"
-    names += " serve token"
+    names += " serve token login logout cancel"
     assert set(commands) == set(names.split())
     grouped = commands.pop("token").commands
     assert grouped

@@ -23,6 +23,7 @@ STORING = (
 def nameless(text: str) -> str:
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", text)
     text = re.sub(r"[0-9a-f]{64}", "DIGEST", text)
+    text = re.sub(r'"bytes": \d+', "BYTES", text)  # a record names its time and its agent
     return re.sub(r"kept-\w+", "KEPT", text)
 
 
