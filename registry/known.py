@@ -1,6 +1,7 @@
 """What is known of anything that has an IRI, and of the records themselves, as values."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from pyoxigraph import NamedNode
 
@@ -8,9 +9,12 @@ from pressmark.ontology.terms import PM, PROV, RDF
 from pressmark.registry.documents import document_of, records_about
 from pressmark.registry.errors import NotFoundError
 from pressmark.registry.facts import node, scalar
+from pressmark.registry.graph import Row
 from pressmark.registry.journal import Entry
 from pressmark.registry.occurrences import Scalar
 from pressmark.registry.registry import Registry
+
+_GENERAL: Final = frozenset({PM.Step, PROV.Activity, PROV.Entity})
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,14 @@ def known(registry: Registry, iri: NamedNode) -> Known:
     return Known(
         iri,
         tuple(node(row, "value") for row in said if row["property"] == RDF.type),
-        tuple(
-            Statement(node(row, "property"), scalar(value), isinstance(value, NamedNode))
-            for row in said
-            if row["property"] != RDF.type
-            for value in (row["value"],)
-        ),
+        tuple(_statement(row) for row in said if row["property"] != RDF.type),
         tuple(entry.sequence for entry in records_about(registry, [iri])),
     )
+
+
+def _statement(row: Row) -> Statement:
+    value = row["value"]
+    return Statement(node(row, "property"), scalar(value), isinstance(value, NamedNode))
 
 
 def record_view(registry: Registry, entry: Entry) -> RecordView:
@@ -119,6 +123,3 @@ def record_view(registry: Registry, entry: Entry) -> RecordView:
         kind,
         len(quads),
     )
-
-
-_GENERAL = frozenset({PM.Step, PROV.Activity, PROV.Entity})

@@ -145,15 +145,7 @@ def add_handlers(app: FastAPI) -> None:
             await run_in_threadpool(refusals.note, request, status, error.message)
         return problem(error, request.url.path)
 
-    @app.exception_handler(OSError)
-    async def failing(request: Request, error: OSError) -> JSONResponse:
-        if not is_full(error):
-            raise error
-        full = registry.StorageFullError(
-            "the server's disk has no space left; nothing was kept",
-            "send it again when whoever runs the server has made room",
-        )
-        return problem(full, request.url.path)
+    app.add_exception_handler(OSError, _failing)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
@@ -197,6 +189,17 @@ def add_handlers(app: FastAPI) -> None:
             instance=request.url.path,
             hint="please report it",
         ).answer(SECURITY)
+
+
+async def _failing(request: Request, error: Exception) -> JSONResponse:
+    """A full disk is nobody's defect; whatever else the system refuses is."""
+    if not (isinstance(error, OSError) and is_full(error)):
+        raise error
+    full = registry.StorageFullError(
+        "the server's disk has no space left; nothing was kept",
+        "send it again when whoever runs the server has made room",
+    )
+    return problem(full, request.url.path)
 
 
 def _allowed(request: Request) -> list[str]:

@@ -54,7 +54,7 @@ def tagged(request: Request, body: bytes, kind: str, links: tuple[str, ...] = ()
     """Answers with bytes and their entity tag (RFC 9110 sections 8.8.3 and 13.1.2)."""
     headers = {
         "ETag": f'"{hashlib.sha256(kind.encode() + body).hexdigest()[:32]}"',
-        "Vary": "Accept, Authorization",
+        "Vary": "Accept, Authorization, Cookie",
     }
     if links:
         headers["Link"] = ", ".join(links)
