@@ -1,9 +1,9 @@
 """Which characters the PDF's fonts can show, and what stands for the others.
 
 The fonts that are built into Typst cover Latin, Greek, Cyrillic and signs. PDF/A refuses text that
-no font can show, and some characters end the typesetter (typst 0.15: U+00AD), so that only those
-that are known to be set reach it; a test sets every one of them. HTML, Markdown and JSON-LD show
-all characters.
+no font can show, and some mixtures of right-to-left letters end the typesetter (typst 0.15), so
+that only characters that are known to be set reach it; a test sets every one of them. HTML,
+Markdown and JSON-LD show all characters.
 """
 
 import re

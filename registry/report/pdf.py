@@ -52,13 +52,19 @@ def to_pdf(document: Document) -> bytes:
             "a PDF needs the package typst, which is not installed",
             "pip install 'pressmark[api]', or choose another format",
         ) from error
-    made = typst.Compiler(ignore_system_fonts=True).compile(
-        input=_packaged("report.typ").encode(),
-        format="pdf",
-        sys_inputs={"document": json.dumps(_document(document), sort_keys=True)},
-        pdf_standards=[STANDARD],
-        timestamp=datetime.fromisoformat(document.made_at).replace(microsecond=0),
-    )
+    try:
+        made = typst.Compiler(ignore_system_fonts=True).compile(
+            input=_packaged("report.typ").encode(),
+            format="pdf",
+            sys_inputs={"document": json.dumps(_document(document), sort_keys=True)},
+            pdf_standards=[STANDARD],
+            timestamp=datetime.fromisoformat(document.made_at).replace(microsecond=0),
+        )
+    except BaseException as error:
+        # A panic of the library is no Exception: it would end more than the one request.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(f"the typesetter ended at {document.title!r}: {error}") from error
     assert isinstance(made, bytes)
     return made
 

@@ -17,7 +17,7 @@ from pressmark.ontology.terms import PM, PROV
 from pressmark.registry import report as reports
 from pressmark.registry.errors import InvalidInputError, MissingPackageError
 from pressmark.registry.registry import Registry
-from pressmark.registry.report import glyphs
+from pressmark.registry.report import glyphs, pdf
 from pressmark.registry.report.gather import gather
 from pressmark.registry.report.model import Report
 
@@ -33,11 +33,11 @@ def written(name: str, report: Report, reader: Any) -> bytes:
     return reports.format_named(name).write(report, reader)
 
 
-def pdf_text(pdf: bytes) -> str:
+def pdf_text(made: bytes) -> str:
     tool = shutil.which("pdftotext")
     if tool is None:
         pytest.skip("pdftotext is not installed")
-    done = subprocess.run([tool, "-raw", "-", "-"], input=pdf, capture_output=True, check=True)
+    done = subprocess.run([tool, "-raw", "-", "-"], input=made, capture_output=True, check=True)
     return done.stdout.decode()
 
 
@@ -86,12 +86,12 @@ def test_formats_are_named_by_name_and_by_file() -> None:
 def test_the_pdf_is_one_that_archives_keep_and_screen_readers_read(
     report: Report, world: Any
 ) -> None:
-    pdf = written("pdf", report, world.reader)
-    assert pdf.startswith(b"%PDF-1.7")
-    assert b"<pdfaid:part>2</pdfaid:part>" in pdf
-    assert b"<pdfaid:conformance>A</pdfaid:conformance>" in pdf
-    assert b"/MarkInfo" in pdf
-    text = " ".join(pdf_text(pdf).split())
+    made = written("pdf", report, world.reader)
+    assert made.startswith(b"%PDF-1.7")
+    assert b"<pdfaid:part>2</pdfaid:part>" in made
+    assert b"<pdfaid:conformance>A</pdfaid:conformance>" in made
+    assert b"/MarkInfo" in made
+    text = " ".join(pdf_text(made).split())
     for words in (
         "Audit report: example after quantize/rtn", "executed, reproduced", "not recorded here",
         "pressmark query ancestors", "every zero of the parent is zero",
@@ -99,12 +99,14 @@ def test_the_pdf_is_one_that_archives_keep_and_screen_readers_read(
         assert words in text
 
 
+RIGHT_TO_LEFT = " ".join(map(chr, range(0x62F, 0x66F)))
 EVIL = (
     '#panic("evaluated") #read("/etc/passwd") #eval("1+1")',
     '") + panic("evaluated") + ("',
     "$ x $ _a_ *b* `c` = d\n- e\n/ f: g @h <i> \\ // j /* k",
     "漢字 \U0001f642 e\u0301 \u0301\u0301 \u05d0\u05d1 soft\u00adhyphen \u200b \x07",
     "</text><script>alert(1)</script>",
+    RIGHT_TO_LEFT,
     "x" * 100_000,
 )
 
@@ -114,11 +116,11 @@ def test_no_text_is_read_as_markup_of_the_typesetter(
     evil: str, report: Report, world: Any, hostile_report: Callable[[str], tuple[Report, Any]]
 ) -> None:
     hostile, reader = hostile_report(evil)
-    pdf = written("pdf", hostile, reader)
-    assert pdf.startswith(b"%PDF-1.7")
+    made = written("pdf", hostile, reader)
+    assert made.startswith(b"%PDF-1.7")
     first = evil.split(maxsplit=1)[0][:20]
     if first.isascii():
-        assert first in "".join(pdf_text(pdf).split())
+        assert first in "".join(pdf_text(made).split())
 
 
 def test_what_the_fonts_cannot_show_is_written_as_code_points(
@@ -126,6 +128,14 @@ def test_what_the_fonts_cannot_show_is_written_as_code_points(
 ) -> None:
     text = pdf_text(written("pdf", *hostile_report("漢 e\u0301 a\u00adb")))
     assert "[U+6F22] é a[U+00AD]b" in " ".join(text.split())
+
+
+def test_a_panic_of_the_typesetter_ends_one_report_and_no_more(
+    hostile_report: Callable[[str], tuple[Report, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pdf, "shown", str)
+    with pytest.raises(RuntimeError, match="the typesetter ended"):
+        written("pdf", *hostile_report(RIGHT_TO_LEFT))
 
 
 def test_every_character_that_is_said_to_be_shown_can_be_set() -> None:
