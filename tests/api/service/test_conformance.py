@@ -18,7 +18,7 @@ SCHEMATHESIS = [sys.executable, "-P", "-m", "schemathesis.cli"]
 CONFORMANCE = Path(__file__).parent / "conformance"
 #: Requests for each operation in the phase that invents them; PRESSMARK_CONFORMANCE_EXAMPLES=1000
 #: looks further.
-EXAMPLES = os.environ.get("PRESSMARK_CONFORMANCE_EXAMPLES", "15")
+EXAMPLES = os.environ.get("PRESSMARK_CONFORMANCE_EXAMPLES", "10")
 #: Queries end soon, and webhooks may be named that nobody outside of this machine gets.
 SETTINGS = """
 [queries]

@@ -50,7 +50,7 @@ def before_call(context: object, case: Any, kwargs: dict[str, Any]) -> None:
 class Client(httpx2.Client):
     def __init__(self, url: str) -> None:
         token = os.environ["PRESSMARK_TOKEN"]
-        super().__init__(base_url=url, headers={"Authorization": f"Bearer {token}"})
+        super().__init__(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
     def upload(self, data: bytes = b"{}") -> str:
         announced = {"name": "config.json", "size": len(data)}
