@@ -183,11 +183,11 @@ def test_from_the_catalogue_to_the_console(look: Open, site: Site, options: dict
     page.locator("svg#graph").get_by_role("link", name=re.compile("^example after import")).click()
     here("example after import")
     assert page.url == site.artifact("base")
-    report = page.get_by_role("link", name="Audit report").get_attribute("href")
+    report = page.get_by_role("link", name="Audit report", exact=True).get_attribute("href")
     answer = page.context.request.get(site.address + report)
     assert answer.status == 200
     assert "Audit report: example after import" in answer.text()
-    page.get_by_role("link", name="Audit report").click()
+    page.get_by_role("link", name="Audit report", exact=True).click()
     assert page.get_by_role("heading", name="Every step").is_visible()
     page.go_back()
     page.get_by_role("link", name="Ask about it").click()
