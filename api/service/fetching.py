@@ -28,7 +28,7 @@ from pressmark.registry.errors import (
 )
 from pressmark.registry.ids import sha256_file
 
-_LOG: Final = logging.getLogger("uvicorn.error")
+_LOG: Final = logging.getLogger(__name__)
 _RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+)")
 #: RFC 9110 sections 15.5.9 and 15.5.17, and RFC 6585 section 4: another time it may go well.
 _PASSING: Final = frozenset({408, 425, 429})

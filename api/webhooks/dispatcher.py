@@ -20,7 +20,7 @@ from pressmark.api.webhooks.signature import signed_headers
 from pressmark.registry.errors import PressmarkError
 from pressmark.registry.registry import Registry
 
-_LOG: Final = logging.getLogger("uvicorn.error")
+_LOG: Final = logging.getLogger(__name__)
 _BATCH: Final = 200
 #: Events that one webhook is told of before it is another one's turn.
 _TURN: Final = 100
