@@ -205,7 +205,11 @@ class GraphAccess:
             for name in record.descriptions - self._described:
                 if any(graph.quads(name)):
                     self._described.add(name)
-            new += [quad for quad in record.statements if quad.graph_name not in self._described]
+            new += [
+                quad
+                for quad, (_, _, _, name) in zip(record.statements, record.terms, strict=True)
+                if name not in self._described
+            ]
             new += journal_quads(record.bundle, entry)
         return new
 

@@ -40,7 +40,7 @@ Judge: TypeAlias = Callable[[Record, GraphReader, Collection[str]], tuple[Violat
 #: The most records in one group: the last of them waits for all.
 _MOST: Final = 32
 #: So many committed records are compared with judgements made before them.
-_REMEMBERED: Final = 128
+_REMEMBERED: Final = 64
 
 
 class Reads:
@@ -82,7 +82,7 @@ class Reads:
             return True
         if record.predicates.isdisjoint(predicate for predicate, _ in self._values):
             return False
-        return any((quad.predicate, quad.object) in self._values for quad in record.statements)
+        return any((predicate, value) in self._values for _, predicate, value, _ in record.terms)
 
 
 @dataclass(eq=False)

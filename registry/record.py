@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 
 from pyoxigraph import (
     BlankNode,
+    DefaultGraph,
     Literal,
     NamedNode,
     Quad,
@@ -34,6 +35,14 @@ from pressmark.registry.ids import is_ni_iri, new_iri, sha256_file
 
 Value: TypeAlias = NamedNode | Literal | str | bool | int | float
 """What a statement may say: a term, or a Python value that becomes a literal."""
+
+Terms: TypeAlias = tuple[
+    NamedNode | BlankNode | Triple,
+    NamedNode,
+    NamedNode | BlankNode | Literal | Triple,
+    NamedNode | BlankNode | DefaultGraph,
+]
+"""Subject, predicate, object and graph of a statement."""
 
 _ANY: Final = NamedNode("urn:any")
 
@@ -79,6 +88,13 @@ class Record:
         return tuple(parse(self.nquads, format=RdfFormat.N_QUADS))
 
     @cached_property
+    def terms(self) -> tuple[Terms, ...]:
+        """The parts of the statements, taken out once: each look at a quad makes new objects."""
+        return tuple(
+            (subject, name, value, graph) for subject, name, value, graph in self.statements
+        )
+
+    @cached_property
     def is_canonical(self) -> bool:
         """Whether the bytes are what `canonical_nquads` gives for the statements."""
         return is_canonical(self.nquads, self.statements)
@@ -86,17 +102,17 @@ class Record:
     @cached_property
     def subjects(self) -> frozenset[object]:
         """What the statements are about."""
-        return frozenset(quad.subject for quad in self.statements)
+        return frozenset(subject for subject, _, _, _ in self.terms)
 
     @cached_property
     def predicates(self) -> frozenset[NamedNode]:
         """The properties that the statements use."""
-        return frozenset(quad.predicate for quad in self.statements)
+        return frozenset(predicate for _, predicate, _, _ in self.terms)
 
     @cached_property
     def descriptions(self) -> frozenset[NamedNode]:
         """The names of the shared descriptions that come with it."""
-        names = {quad.graph_name for quad in self.statements}
+        names = {graph for _, _, _, graph in self.terms}
         return frozenset(name for name in names if isinstance(name, NamedNode) and is_ni_iri(name))
 
     def quads(self) -> Iterator[Quad]:

@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
-from pyoxigraph import NamedNode, Quad, RdfFormat, parse
+from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, parse
 
 from pressmark.ontology.terms import PM, PROV, RDF, RDFS
 from pressmark.registry.blobs import BlobStore
 from pressmark.registry.errors import BlobError, Violation
 from pressmark.registry.journal import Entry
-from pressmark.registry.record import Record
+from pressmark.registry.record import Record, Terms
 
 _PREDICATES: Final = (
     *(PM.hasContent, PM.hasFile, PM.sha256, PM.fileName, PM.log, PM.byproduct),
@@ -77,15 +77,15 @@ class References:
         lines = b"".join(_RELEVANT.findall(nquads))
         self.read_parsed(parse(lines, format=RdfFormat.N_QUADS))
 
-    def read_parsed(self, quads: Iterable[Quad]) -> None:
+    def read_parsed(self, quads: Iterable[Quad | Terms]) -> None:
         """Read statements that are parsed already."""
         self._uses = None
         for subject, predicate, value, _ in quads:
             if predicate in _TOLD and isinstance(subject, NamedNode):
                 if isinstance(value, NamedNode):
                     self._link(subject.value, predicate, value)
-                else:
-                    self._value(subject.value, predicate, str(value.value))
+                elif isinstance(value, Literal):
+                    self._value(subject.value, predicate, value.value)
 
     def _link(self, subject: str, predicate: NamedNode, value: NamedNode) -> None:
         if predicate == PM.hasContent:
@@ -218,7 +218,7 @@ def lacking_files(
         absent: The digests of files that need not be there.
     """
     references = References()
-    references.read_parsed(record.statements)
+    references.read_parsed(record.terms)
     for digest in sorted(references.required().difference(record.files, absent)):
         if not blobs.has(digest):
             yield Violation(

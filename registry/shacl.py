@@ -22,6 +22,7 @@ from pyoxigraph import Literal, NamedNode, Quad, QuerySolutions, Store, Variable
 from pressmark.ontology.terms import RDF, XSD
 from pressmark.registry.errors import Violation
 from pressmark.registry.neighbourhood import name_of
+from pressmark.registry.record import Terms
 
 Edges: TypeAlias = Mapping[object, Sequence[object]]
 """What is said of one node: its values by predicate."""
@@ -70,7 +71,7 @@ class Graph:
         inverted: The properties that some path or rule follows backwards.
     """
 
-    def __init__(self, quads: Collection[Quad], inverted: Container[object]) -> None:
+    def __init__(self, quads: Collection[Quad | Terms], inverted: Container[object]) -> None:
         self._quads = quads
         edges: defaultdict[object, defaultdict[object, list[object]]]
         edges = defaultdict(lambda: defaultdict(list))
@@ -85,7 +86,7 @@ class Graph:
     def store(self) -> Store:
         """The same statements in a store, for what is not compiled."""
         store = Store()
-        store.extend(self._quads)
+        store.extend(Quad(*terms) for terms in self._quads)
         return store
 
     def edges(self, node: object) -> Edges:
@@ -266,7 +267,9 @@ class CompiledShapes:
         closed = (kind for kind, found in self.by_target.items() if any(s.closed for s in found))
         return frozenset(closed)
 
-    def check(self, quads: Collection[Quad], focus: Iterable[NamedNode]) -> Iterator[Violation]:
+    def check(
+        self, quads: Collection[Quad | Terms], focus: Iterable[NamedNode]
+    ) -> Iterator[Violation]:
         """Validate.
 
         Args:

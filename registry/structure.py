@@ -19,7 +19,7 @@ from pressmark.registry.descriptions import description_digest
 from pressmark.registry.errors import Violation
 from pressmark.registry.ids import base_iri, is_ni_iri, ni_iri
 from pressmark.registry.neighbourhood import GraphReader, Statement, name_of
-from pressmark.registry.record import DATATYPES, Record
+from pressmark.registry.record import DATATYPES, Record, Terms
 from pressmark.registry.shacl_compiler import (
     linking_properties,
     targeted_classes,
@@ -105,17 +105,17 @@ def check_bytes(record: Record) -> Iterator[Violation]:
             "isCanonical",
             "The record's bytes are not canonical: make them with canonical_nquads.",
         )
-    yield from check_graph_names(record.statements)
+    yield from check_graph_names(record.terms)
 
 
-def check_graph_names(quads: Iterable[Quad]) -> Iterator[Violation]:
+def check_graph_names(quads: Iterable[Quad | Terms]) -> Iterator[Violation]:
     """Check that every statement is in a graph that is named by an IRI."""
-    for quad in quads:
-        if not isinstance(quad.graph_name, NamedNode):
-            yield _violation(quad.subject, "inANamedGraph", "A statement is in no named graph.")
+    for subject, _, _, name in quads:
+        if not isinstance(name, NamedNode):
+            yield _violation(subject, "inANamedGraph", "A statement is in no named graph.")
 
 
-def by_graph(quads: Iterable[Quad]) -> dict[NamedNode, list[Statement]]:
+def by_graph(quads: Iterable[Quad | Terms]) -> dict[NamedNode, list[Statement]]:
     """Sort statements by their named graph; those in none are left out."""
     graphs: defaultdict[NamedNode, list[Statement]] = defaultdict(list)
     for subject, predicate, value, name in quads:

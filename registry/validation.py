@@ -9,7 +9,7 @@ store that a full `audit` accepts, and a record that is refused would make the a
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -27,7 +27,7 @@ from pressmark.registry.neighbourhood import (
     name_of,
     neighbours,
 )
-from pressmark.registry.record import Record
+from pressmark.registry.record import Record, Terms
 from pressmark.registry.structure import (
     Graphs,
     by_graph,
@@ -41,21 +41,22 @@ from pressmark.registry.structure import (
 
 __all__ = ["GraphReader", "StoreReader", "Validator", "Violation", "audit"]
 
-Engine: TypeAlias = Callable[[list[Quad], Collection[NamedNode], str], Iterable[Violation]]
+Data: TypeAlias = Sequence[Quad | Terms]
+Engine: TypeAlias = Callable[[Data, Collection[NamedNode], str], Iterable[Violation]]
 """Judges nodes: the data, the nodes to judge, the version of the shapes."""
 
 
-def _compiled(quads: list[Quad], focus: Collection[NamedNode], version: str) -> Iterable[Violation]:
+def _compiled(quads: Data, focus: Collection[NamedNode], version: str) -> Iterable[Violation]:
     from pressmark.registry.shacl_compiler import compiled_shapes
 
     return compiled_shapes(version).check(quads, focus)
 
 
-def _pyshacl(quads: list[Quad], focus: Collection[NamedNode], version: str) -> Iterable[Violation]:
+def _pyshacl(quads: Data, focus: Collection[NamedNode], version: str) -> Iterable[Violation]:
     from pressmark.registry.reference import reference_shapes
 
     data = Store()
-    data.bulk_extend(quads)
+    data.bulk_extend(Quad(*terms) for terms in quads)
     return reference_shapes(version).check(data, focus)
 
 
@@ -103,8 +104,7 @@ class Validator:
             return (_failure(record.bundle, error),)
 
     def _violations(self, record: Record, graph: GraphReader) -> list[Violation]:
-        quads = list(record.quads())
-        graphs = by_graph(quads)
+        graphs = by_graph(record.terms)
         version = self._version or _declared_version(record.bundle, graphs)
         fresh = self._unseen(graphs, version)
         structural = list(check_bytes(record))
@@ -112,7 +112,7 @@ class Validator:
         if structural:
             return structural
         around = neighbours(chain.from_iterable(graphs.values()), graph)
-        found = list(self._engine(quads + around, _subjects(fresh), version))
+        found = list(self._engine([*record.terms, *around], _subjects(fresh), version))
         if not found:
             self._remember(fresh, version)
         return found
