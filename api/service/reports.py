@@ -135,9 +135,8 @@ def kept_report(
     """The bytes of a report as they were registered."""
     iri = NamedNode(f"urn:uuid:{report.removeprefix('urn:uuid:')}")
     kept = reports.kept_report(registry, iri)
-    suffix = next((f.suffix for f in FORMATS.values() if f.media_type == kept.media_type), "")
     body = registry.blobs.read(kept.sha256)
-    return _document(request, body, kept.media_type, f"{report[-8:]}.report{suffix}")
+    return _document(request, body, kept.media_type, kept.name)
 
 
 def _document(request: Request, body: bytes, kind: str, name: str) -> Response:

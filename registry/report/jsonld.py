@@ -79,7 +79,7 @@ def _report(report: Report) -> Iterator[Statement]:
     verified = report.verification
     yield _REPORT, RDF.type, PM.AuditReport
     yield _REPORT, RDF.type, PROV.Entity
-    yield _REPORT, RDFS.label, Literal(f"audit report of {report.artifact.name}")
+    yield _REPORT, RDFS.label, Literal(f"{report.artifact.name}.report.jsonld")
     yield _REPORT, PM.reportsOn, report.artifact.iri
     yield _REPORT, DCTERMS.format, Literal(MEDIA_TYPE)
     yield _REPORT, PROV.generatedAtTime, Literal(report.made_at, datatype=XSD.dateTime)

@@ -49,7 +49,7 @@ def register_report(
         new = NewReport(
             iri=iri or new_iri(),
             about=artifact,
-            name=f"audit report of {report.artifact.name}",
+            name=f"{report.artifact.name}.report{wanted.suffix}",
             media_type=wanted.media_type,
             sha256=digest,
             size=len(body),

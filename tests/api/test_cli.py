@@ -228,7 +228,7 @@ def test_a_registered_report_is_kept_and_found_by_its_bytes(cli, registry, tmp_p
     kept = cli("report", "int8", "-o", file, "--register", "--json").json
     assert hashlib.sha256(file.read_bytes()).hexdigest() == kept["sha256"]
     assert (kept["integrity"], kept["media_type"]) == ("holds", "text/markdown")
-    assert "audit report of int8" in cli("where", file).out
+    assert "audit report int8.report.md" in cli("where", file).out
     assert [one["iri"] for one in cli("show", "int8", "--json").json["reports"]] == [kept["iri"]]
     assert kept["iri"] in cli("show", "int8").out.replace("\n", "")
     rows = cli("query", "reports", "artifact=int8", "--json").json

@@ -101,7 +101,7 @@ def test_a_registered_report_that_is_lost_is_missed(app: FastAPI, writer: TestCl
     app.state.registry.blobs.delete(kept["sha256"])
     checks = writer.get("/v1/artifacts/int8/verification").json()["checks"]
     findings = [found for check in checks for found in check["findings"]]
-    assert ["audit report of int8" in found["place"] for found in findings] == [True]
+    assert ["the report int8.report.md" in found["place"] for found in findings] == [True]
 
 
 def test_the_same_key_registers_one_report(writer: TestClient) -> None:

@@ -50,7 +50,7 @@ def test_a_kept_report_stays_when_its_artifact_went(workshop: Workshop) -> None:
     assert fsck(registry).defects == ()
     registry.blobs.delete(kept.sha256)
     (defect,) = fsck(registry).defects
-    assert "audit report of model" in str(defect)
+    assert "the report model.report.html" in str(defect)
 
 
 def test_retiring_frees_only_what_nothing_else_needs(workshop: Workshop) -> None:
