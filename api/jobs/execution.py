@@ -7,6 +7,7 @@ that was begun is resumed, and what was recorded is not done again.
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from pyoxigraph import NamedNode
@@ -21,7 +22,7 @@ from pressmark.compression.errors import RunAbortedError
 from pressmark.compression.recipe import Recipe
 from pressmark.compression.recording import Recorder
 from pressmark.compression.reproduce import reproduce
-from pressmark.compression.results import RunResult
+from pressmark.compression.results import CheckResult, Reproduction, RunResult
 from pressmark.compression.runner import Runner
 from pressmark.compression.workspace import run_state
 from pressmark.ontology.terms import PM
@@ -48,8 +49,8 @@ class Workbench:
         self._threads = threads
         self._doers: Final[Mapping[Kind, Callable[[Job, JobProgress], object]]] = {
             Kind.RECIPE: self._run,
-            Kind.CHECK: self._check,
-            Kind.REPRODUCTION: self._reproduce,
+            Kind.CHECK: partial(self._find, partial(check, threads=threads)),
+            Kind.REPRODUCTION: partial(self._find, reproduce),
         }
 
     def do(self, identifier: str) -> None:
@@ -151,20 +152,11 @@ class Workbench:
 
     # ------------------------------------------------------------------ evidence
 
-    def _check(self, job: Job, progress: JobProgress) -> Any:
+    def _find(
+        self, look: Callable[..., CheckResult | Reproduction], job: Job, progress: JobProgress
+    ) -> Any:
         self._jobs.begin(job.id, ())
-        found = check(
-            self._registry,
-            NamedNode(job.order.subject or ""),
-            progress=progress,
-            agent=descriptions.agent(job.agent),
-            threads=self._threads,
-        )
-        return plain(found) | {"holds": found.holds}
-
-    def _reproduce(self, job: Job, progress: JobProgress) -> Any:
-        self._jobs.begin(job.id, ())
-        found = reproduce(
+        found = look(
             self._registry,
             NamedNode(job.order.subject or ""),
             progress=progress,
