@@ -144,4 +144,4 @@ def test_what_is_no_question_is_refused_with_what_to_do(cli, registry, name) -> 
     ran = cli("query", name)
     assert ran.code == (exit_codes.REFUSED if name == "none.rq" else exit_codes.NOT_FOUND)
     assert "try:" in ran.err
-    assert ("did you mean 'ancestors'?" in ran.err) == (name == "ancestor")
+    assert ("did you mean 'ancestors'" in ran.err) == (name == "ancestor")
