@@ -73,6 +73,8 @@ class RemoteMaking(RemoteCurating, Making):
         now = run_state(self.connection, run)
         if now.state in (State.QUEUED, State.RUNNING):
             return self._followed(now, progress)
+        if now.state is State.SUCCEEDED and now.kind is Kind.RECIPE and now.result is not None:
+            return self._rebuilt(RunResult, now)  # it ended after somebody left it alone
         return self._followed(self._asked(f"/v1/runs/{quote(run, safe='')}/resume"), progress)
 
     def cancel(self, run: str) -> None:
