@@ -129,13 +129,13 @@ def test_refusals_of_one_client_do_not_fill_the_list(
     app.state.rates = RateLimiter(Rates(requests=0, failures=0))
     with TestClient(app) as client:
         for _ in range(200):
-            client.get("/v1/aliases" + "/x" * 1000, headers=bearer("secret-guess"))
+            client.get("/v1/aliases/" + "x" * 1000, headers=bearer("secret-guess"))
             client.get("/v1/aliases", headers=bearer("secret-guess"))
         clock.now += 60
         client.get("/v1/aliases", headers=bearer("secret-guess"))
         kept = client.get("/v1/refusals?limit=1000", headers=bearer(token(Scope.ADMIN))).json()
     assert len(kept["refusals"]) == 60 + 2
-    assert kept["refusals"][0]["reason"] == "140 more were refused, and not kept"
+    assert kept["refusals"][0]["reason"] == "340 more were refused, and not kept"
     assert kept["refusals"][1]["address"] == "testclient"
     assert "secret-guess" not in str(kept)
 
