@@ -49,7 +49,7 @@ class RemotePeer(Peer):
     def sizes(self, digests: Collection[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         for some in batches(sorted(digests), _MANY):
-            found |= self._told(dict[str, int], "sizes", "/v1/blobs/sizes", some)
+            found |= self._told(dict[str, int], "sizes", "/v1/transfers/blobs", some)
         return found
 
     def fetch(self, digest: str, target: Path, seen: Seen) -> None:
@@ -87,7 +87,7 @@ class RemotePeer(Peer):
     def unknown(self, bundles: Sequence[str]) -> set[str]:
         found: set[str] = set()
         for some in batches(bundles, _MANY):
-            found |= set(self._told(list[str], "unknown", "/v1/records/unknown", some))
+            found |= set(self._told(list[str], "unknown", "/v1/transfers/bundles", some))
         return found
 
     def retired(self, artifacts: Collection[NamedNode]) -> set[NamedNode]:

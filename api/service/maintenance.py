@@ -35,12 +35,14 @@ Said = queue.SimpleQueue[tuple[str, Any]]
 MEDIA_TYPE: Final = "text/event-stream"
 _TAR: Final = "application/x-tar"
 _HEARTBEAT: Final = 15.0
+#: Seconds that work waits for other work to end.
+_PATIENCE: Final = 10.0
 _LAST: Final = frozenset({"result", "problem"})
 _BLOCK: Final = 1 << 20
 _ONE_AT_A_TIME: Final = threading.Lock()
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "content": {MEDIA_TYPE: {}},
         "description": "Events: any number of progress, then one result or problem",
     }
 }
@@ -124,7 +126,7 @@ def _whole(reading: int, failed: list[BaseException]) -> Iterator[bytes]:
 
 
 def _told(request: Request, work: Callable[[Progress], object]) -> Response:
-    if not _ONE_AT_A_TIME.acquire(blocking=False):
+    if not _ONE_AT_A_TIME.acquire(timeout=_PATIENCE):
         raise BusyError("other maintenance is under way", "ask again when it is done")
     said: Said = queue.SimpleQueue()
     place = request.url.path

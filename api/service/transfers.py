@@ -123,7 +123,9 @@ def artifact_history(request: Request, registry: Store, artifact: Artifact) -> R
 
 
 @routes.post(
-    "/records/unknown", summary="Which bundles are new", responses=answers(schema(UnknownList), 422)
+    "/transfers/bundles",
+    summary="Which bundles are new",
+    responses=answers(schema(UnknownList), 422),
 )
 def unknown_bundles(
     request: Request, registry: Store, asked: Annotated[Digests, Body()]
@@ -134,7 +136,7 @@ def unknown_bundles(
 
 
 @routes.post(
-    "/blobs/sizes", summary="Which blobs are here", responses=answers(schema(SizeList), 422)
+    "/transfers/blobs", summary="Which blobs are here", responses=answers(schema(SizeList), 422)
 )
 def blob_sizes(request: Request, registry: Store, asked: Annotated[Digests, Body()]) -> Response:
     """The sizes of those of some blobs that are here: nobody needs to send them again."""

@@ -21,6 +21,8 @@ KeptHead = Annotated[
         description="A head that was kept elsewhere; the journal must still lead to it.",
     ),
 ]
+#: Seconds that a verification waits for another one to end.
+_PATIENCE: Final = 10.0
 _ALL_AT_ONCE: Final = threading.Lock()
 
 routes = APIRouter(prefix="/v1", tags=["trust"])
@@ -41,7 +43,7 @@ def registry_verification(
     request: Request, registry: Store, kept_head: KeptHead = None
 ) -> Response:
     """Reads every byte and every record; one such verification runs at a time."""
-    if not _ALL_AT_ONCE.acquire(blocking=False):
+    if not _ALL_AT_ONCE.acquire(timeout=_PATIENCE):
         raise BusyError("the whole registry is being verified already", "ask again when it is done")
     try:
         return json_answer(request, verify_all(registry, kept_head=kept_head))

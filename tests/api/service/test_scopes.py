@@ -43,8 +43,8 @@ FORMS = {
 READS = {
     ("POST", "/sparql"),
     ("POST", "/v1/records/validation"),
-    ("POST", "/v1/records/unknown"),
-    ("POST", "/v1/blobs/sizes"),
+    ("POST", "/v1/transfers/bundles"),
+    ("POST", "/v1/transfers/blobs"),
 }
 #: Only whoever sends something is told how far it is.
 WRITES = {("GET", "/v1/uploads/{upload}")}
