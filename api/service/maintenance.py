@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from pressmark.api.errors import BusyError
+from pressmark.api.errors import ConflictError
 from pressmark.api.plain import plain
 from pressmark.api.service.dependencies import Store
 from pressmark.api.service.problems import problem
@@ -56,7 +56,7 @@ routes = APIRouter(
     "/maintenance/gc",
     summary="Free the bytes that nothing needs",
     response_class=Response,
-    responses=answers(None, 422, 503) | _STREAM,
+    responses=answers(None, 409, 422) | _STREAM,
 )
 def collect_garbage(
     request: Request,
@@ -71,7 +71,7 @@ def collect_garbage(
     "/maintenance/fsck",
     summary="Check every byte",
     response_class=Response,
-    responses=answers(None, 422, 503) | _STREAM,
+    responses=answers(None, 409, 422) | _STREAM,
 )
 def check_everything(
     request: Request,
@@ -86,7 +86,7 @@ def check_everything(
     "/maintenance/reindex",
     summary="Build the graph anew",
     response_class=Response,
-    responses=answers(None, 503) | _STREAM,
+    responses=answers(None, 409) | _STREAM,
 )
 def reindex(request: Request, registry: Store) -> Response:
     """Builds the graph from the journal and the bundles, and puts it in the old one's place."""
@@ -127,7 +127,7 @@ def _whole(reading: int, failed: list[BaseException]) -> Iterator[bytes]:
 
 def _told(request: Request, work: Callable[[Progress], object]) -> Response:
     if not _ONE_AT_A_TIME.acquire(timeout=_PATIENCE):
-        raise BusyError("other maintenance is under way", "ask again when it is done")
+        raise ConflictError("other maintenance is under way", "ask again when it is done")
     said: Said = queue.SimpleQueue()
     place = request.url.path
     thread = threading.Thread(target=_do, args=(work, said, place), daemon=True, name="maintenance")

@@ -166,6 +166,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        if _is_undescribed(request):  # a path with parameters took it
+            return await http(request, HTTPException(HTTPStatus.METHOD_NOT_ALLOWED))
         wrong = tuple(
             Mistake(where=".".join(map(str, each["loc"])), what=each["msg"])
             for each in error.errors()
@@ -200,6 +202,12 @@ async def _failing(request: Request, error: Exception) -> JSONResponse:
         "send it again when whoever runs the server has made room",
     )
     return problem(full, request.url.path)
+
+
+def _is_undescribed(request: Request) -> bool:
+    """Whether a path is described as it stands, and does not have the method that was asked."""
+    described = request.app.openapi()["paths"].get(request.url.path)
+    return described is not None and request.method.lower() not in {*described, "head"}
 
 
 def _allowed(request: Request) -> list[str]:
