@@ -213,7 +213,12 @@ def read_a_record(case: Any, client: Client) -> None:
     case.path_parameters["record"] = "1"
 
 
+def ask_about_something_here(case: Any, client: Client) -> None:
+    case.query["artifact"] = ["int8"]
+
+
 VALID = {
+    "GET /v1/assurances": ask_about_something_here,
     "GET /v1/records/{record}": read_a_record,
     "DELETE /v1/tokens/{token}": revoke_a_new_token,
     "DELETE /v1/people/{person}": forget_somebody_new,
