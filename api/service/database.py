@@ -16,7 +16,9 @@ from pressmark.registry.errors import StoreVersionError
 #: Its name in the registry's folder.
 FILE_NAME: Final = "service.db"
 #: Version of the tables, in SQLite's ``user_version``; tables that are only added keep it.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+#: What brings the tables of an older version up to the next one.
+_CHANGES: Final = {1: "ALTER TABLE refusal ADD COLUMN address TEXT NOT NULL DEFAULT ''"}
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS profile (
     agent TEXT PRIMARY KEY,             -- the opaque identifier that records use
@@ -127,7 +129,7 @@ class Database:
         path: The file.
 
     Raises:
-        StoreVersionError: Another release made it.
+        StoreVersionError: A newer release made it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -136,11 +138,13 @@ class Database:
         self._local = threading.local()
         with self.transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, SCHEMA_VERSION):
+            if version > SCHEMA_VERSION:
                 raise StoreVersionError(
                     f"{path} has tables of version {version}; this release reads {SCHEMA_VERSION}",
                     "use the release that made it, or move the file away: tokens are made again",
                 )
+            for older in range(version, SCHEMA_VERSION) if version else ():
+                connection.execute(_CHANGES[older])
             self._make(connection)
 
     @contextmanager

@@ -1,13 +1,15 @@
 """Tokens: known, expired, revoked, and never told again."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pressmark.api.errors import UnauthorizedError
-from pressmark.api.service.database import Database
+from pressmark.api.service.database import FILE_NAME, Database
 from pressmark.api.service.tokens import Principal, Scope, Tokens
 from pressmark.registry.errors import InvalidInputError, NotFoundError, StoreVersionError
 
@@ -90,3 +92,20 @@ def test_tables_of_another_version_are_refused(database: Database) -> None:
     database.rows("PRAGMA user_version = 99")
     with pytest.raises(StoreVersionError, match="version 99"):
         Database(database.path)
+
+
+def test_a_database_of_the_first_release_is_brought_up(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    with closing(sqlite3.connect(path)) as old:
+        old.execute(
+            "CREATE TABLE refusal (at TEXT NOT NULL, agent TEXT NOT NULL, method TEXT NOT NULL,"
+            " path TEXT NOT NULL, status INTEGER NOT NULL, reason TEXT NOT NULL) STRICT"
+        )
+        old.execute("INSERT INTO refusal VALUES ('t', 'a1', 'GET', '/', 403, 'no')")
+        old.execute("PRAGMA user_version = 1")
+        old.commit()
+    for _ in range(2):
+        database = Database(path)
+        (row,) = database.rows("SELECT agent, address FROM refusal")
+        database.close()
+        assert tuple(row) == ("a1", "")
