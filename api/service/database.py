@@ -17,8 +17,8 @@ from pressmark.registry.errors import StoreVersionError
 FILE_NAME: Final = "service.db"
 #: Version of the tables, in SQLite's ``user_version``; tables that are only added keep it.
 SCHEMA_VERSION: Final = 2
-#: What brings the tables of an older version up to the next one.
-_CHANGES: Final = {1: "ALTER TABLE refusal ADD COLUMN address TEXT NOT NULL DEFAULT ''"}
+#: Columns that came after their table: a file made before lacks them.
+_LATER: Final = {("refusal", "address"): "TEXT NOT NULL DEFAULT ''"}
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS profile (
     agent TEXT PRIMARY KEY,             -- the opaque identifier that records use
@@ -143,8 +143,6 @@ class Database:
                     f"{path} has tables of version {version}; this release reads {SCHEMA_VERSION}",
                     "use the release that made it, or move the file away: tokens are made again",
                 )
-            for older in range(version, SCHEMA_VERSION) if version else ():
-                connection.execute(_CHANGES[older])
             self._make(connection)
 
     @contextmanager
@@ -182,4 +180,8 @@ class Database:
     def _make(connection: sqlite3.Connection) -> None:
         for statement in _SCHEMA.split(";\n"):
             connection.execute(statement)
+        for (table, column), kind in _LATER.items():
+            found = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+            if column not in found:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

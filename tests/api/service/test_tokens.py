@@ -94,14 +94,18 @@ def test_tables_of_another_version_are_refused(database: Database) -> None:
         Database(database.path)
 
 
-def test_a_database_of_the_first_release_is_brought_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", ["", ", address TEXT NOT NULL DEFAULT ''"])
+def test_a_database_of_the_first_version_is_brought_up(tmp_path: Path, later: str) -> None:
     path = tmp_path / FILE_NAME
     with closing(sqlite3.connect(path)) as old:
         old.execute(
             "CREATE TABLE refusal (at TEXT NOT NULL, agent TEXT NOT NULL, method TEXT NOT NULL,"
-            " path TEXT NOT NULL, status INTEGER NOT NULL, reason TEXT NOT NULL) STRICT"
+            f" path TEXT NOT NULL, status INTEGER NOT NULL, reason TEXT NOT NULL{later}) STRICT"
         )
-        old.execute("INSERT INTO refusal VALUES ('t', 'a1', 'GET', '/', 403, 'no')")
+        old.execute(
+            "INSERT INTO refusal (at, agent, method, path, status, reason)"
+            " VALUES ('t', 'a1', 'GET', '/', 403, 'no')"
+        )
         old.execute("PRAGMA user_version = 1")
         old.commit()
     for _ in range(2):
