@@ -11,10 +11,11 @@ stored tensor in their place, and `require_complete` refuses a model that still 
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from pressmark.compression.errors import ModelFileError
+from pressmark.compression.structure import Structure
 
 CONFIG_FILE: Final = "config.json"
 _PLAUSIBLE_DEPTH: Final = 1024
@@ -97,17 +99,22 @@ class Architecture:
     Attributes:
         config: The transformers configuration.
         dtype: The floating-point type that the configuration names; None if it names none.
+        structure: What is left of its layers.
     """
 
     config: Any
     dtype: torch.dtype | None
+    structure: Structure = field(default_factory=Structure)
 
     @classmethod
-    def of(cls, folder: Path, tensors: int | None = None) -> Architecture:
+    def of(
+        cls, folder: Path, tensors: int | None = None, structure: Structure | None = None
+    ) -> Architecture:
         """Reads the architecture of a model folder.
 
         Args:
             folder: Holds `config.json`.
+            structure: What the plan says is left of its layers.
             tensors: How many tensors the folder stores; a model of far more layers is refused
                 before it is built.
 
@@ -125,7 +132,7 @@ class Architecture:
             )
         except Exception as error:  # whatever a configuration class makes of hostile values
             raise _bad_config(error) from error
-        return cls(config, _config_dtype(config))
+        return cls(config, _config_dtype(config), structure or Structure())
 
     @cached_property
     def meta(self) -> nn.Module:
@@ -151,8 +158,9 @@ class Architecture:
             dtype: Type of the parameters; the configuration's if not given.
         """
         dtype = dtype or self.dtype or torch.float32
-        model = self._build(dtype)
-        _compute_buffers(model)
+        model = self._stock(dtype)
+        _compute_buffers(model)  # stock code, which expects every module to be there
+        self.structure.apply(model)
         model.eval()
         return model
 
@@ -252,14 +260,20 @@ class Architecture:
         return renamings, [entry for entry in mapping if isinstance(entry, WeightConverter)]
 
     def _build(self, dtype: torch.dtype) -> nn.Module:
+        model = self._stock(dtype)
+        self.structure.apply(model)
+        return model
+
+    def _stock(self, dtype: torch.dtype) -> nn.Module:
         from transformers import AutoModelForCausalLM
 
         try:
             with torch.device("meta"):
-                model: nn.Module = AutoModelForCausalLM.from_config(self.config, dtype=dtype)
-                return model
+                config = copy.deepcopy(self.config)  # a slim model has layer types of its own
+                model: nn.Module = AutoModelForCausalLM.from_config(config, dtype=dtype)
         except Exception as error:  # whatever a model class makes of hostile values
             raise _bad_config(error) from error
+        return model
 
 
 def assign(model: nn.Module, name: str, value: Tensor) -> None:

@@ -241,29 +241,46 @@ class BlockStream:
         outside = [n for n in self._model.state_dict() if not n.startswith(inside)]
         for name in outside:  # mapped, so what is not used (the head) costs nothing
             self._fill(name)
+        blocks = [self._model.get_submodule(name) for name in self.names]
         states: list[Tensor] = []
         calls: list[tuple[Call, ...]] = []
         for batch in batches:
-            hidden, noted = self._record_batch(batch)
+            hidden, noted = record_calls(self._model, blocks, batch)
             states.append(hidden)
-            calls.append(_share(noted, calls[0]) if calls else noted)
+            calls.append(share_calls(noted, calls[0]) if calls else noted)
         for name in outside:
             empty = torch.empty_like(self._model.state_dict()[name], device="meta")
             assign(self._model, name, empty)
         return states, tuple(calls)
 
-    def _record_batch(self, ids: Tensor) -> tuple[Tensor, tuple[Call, ...]]:
-        blocks = [self._model.get_submodule(name) for name in self.names]
-        for as_tuple in (False, True):  # older block code returns a tuple
-            recorder = _Recorder(as_tuple)
-            with recorder.watching(blocks):
-                self._model(input_ids=ids, use_cache=False)
-            if recorder.hidden is not None and len(recorder.calls) == len(blocks):
-                return recorder.hidden, tuple(recorder.calls)
-        raise CompressionError(
-            f"{type(self._model).__name__} changes the hidden states between its blocks",
-            "such a model cannot be run block by block",
-        )
+
+@torch.no_grad()
+def record_calls(
+    model: nn.Module, blocks: Sequence[nn.Module], ids: Tensor
+) -> tuple[Tensor, tuple[Call, ...]]:
+    """Has a model prepare a batch, and notes what it calls each of its blocks with.
+
+    Args:
+        model: A decoder whose embedding is filled; its blocks need not be.
+        blocks: All of its blocks, in order.
+        ids: int64 [windows, length].
+
+    Returns:
+        The hidden states that enter the first block, [windows, length, width], and a call a block.
+
+    Raises:
+        CompressionError: The model changes hidden states between its blocks.
+    """
+    for as_tuple in (False, True):  # older block code returns a tuple
+        recorder = _Recorder(as_tuple)
+        with recorder.watching(blocks):
+            model(input_ids=ids, use_cache=False)
+        if recorder.hidden is not None and len(recorder.calls) == len(blocks):
+            return recorder.hidden, tuple(recorder.calls)
+    raise CompressionError(
+        f"{type(model).__name__} changes the hidden states between its blocks",
+        "such a model cannot be run block by block",
+    )
 
 
 def _return_freed_memory() -> None:
@@ -309,10 +326,10 @@ class _Recorder:
         self.calls.append(Call(tuple(args[1:]), rest))
         if last:
             raise Seen
-        return (hidden,) if self.as_tuple else hidden
+        return (hidden, None) if self.as_tuple else hidden
 
 
-def _share(calls: Sequence[Call], known: Sequence[Call]) -> tuple[Call, ...]:
+def share_calls(calls: Sequence[Call], known: Sequence[Call]) -> tuple[Call, ...]:
     """Replaces arguments by equal ones of another batch, so that each is kept once.
 
     Masks and rotary tables depend on positions alone in most models, and are large.

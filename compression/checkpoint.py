@@ -94,7 +94,7 @@ class Checkpoint:
         _require_matching_names(plan, weights)
         tensors = TensorFiles(folder / name for name in weights)
         _check_index(files, tensors)
-        architecture = Architecture.of(folder, len(tensors))
+        architecture = Architecture.of(folder, len(tensors), plan.structure)
         bound = architecture.bind(logical_shapes(tensors, plan))
         return cls(folder, files, tensors, plan, architecture, bound)
 
@@ -388,8 +388,8 @@ class CheckpointWriter:
 
     def _writer(self, name: str) -> SafetensorsWriter:
         file, metadata = self._place(name)
-        if not self.plan.is_empty:
-            file = OWN_PREFIX + file.removeprefix(OWN_PREFIX)
+        prefix = "" if self.plan.is_empty else OWN_PREFIX
+        file = prefix + file.removeprefix(OWN_PREFIX)
         if file not in self._writers:
             self._writers[file] = SafetensorsWriter(self.folder / file, metadata)
         return self._writers[file]

@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from pressmark.compression.errors import ModelFileError
+from pressmark.compression.structure import Structure
 
 PLAN_FILE: Final = "pressmark.json"
 PLAN_VERSION: Final = 1
@@ -73,9 +74,11 @@ class Plan:
 
     Attributes:
         quantization: The grid, if weights are stored as codes.
+        structure: What was taken away, if layers differ from stock ones.
     """
 
     quantization: Quantization | None = None
+    structure: Structure = field(default_factory=Structure)
 
     @property
     def is_empty(self) -> bool:
@@ -111,15 +114,17 @@ class Plan:
         version = document.get("version") if isinstance(document, dict) else None
         if version != PLAN_VERSION or isinstance(version, bool):
             _refuse("version", f"is {version!r}; this release reads {PLAN_VERSION}")
-        _keys(document, {"version"}, {"quantization"}, "")
-        found = document.get("quantization")
-        return cls(quantization=None if found is None else _quantization(found))
+        _keys(document, {"version"}, {"quantization", "structure"}, "")
+        found, cut = document.get("quantization"), document.get("structure", {})
+        return cls(None if found is None else _quantization(found), _structure(cut))
 
     def to_json(self) -> bytes:
         """Writes the plan: sorted keys, no optional key without a value, a final newline."""
         document: dict[str, Any] = {"version": PLAN_VERSION}
         if self.quantization is not None:
             document["quantization"] = _quantization_json(self.quantization)
+        if self.structure:
+            document["structure"] = self.structure.to_json()
         return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
 
@@ -150,6 +155,20 @@ def _quantization(found: Any) -> Quantization:
         _refuse(f"{key}.weights", "must map tensor names to what they were")
     weights = {n: _packed(w, f"{key}.weights.{n}") for n, w in found["weights"].items()}
     return Quantization(bits, group, symmetric, weights)
+
+
+def _structure(found: Any) -> Structure:
+    key = "structure"
+    _keys(found, set(), {"absent", "channels", "key_heads", "scanless"}, key)
+    named = {part: found.get(part, []) for part in ("absent", "scanless")}
+    for part, names in named.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            _refuse(f"{key}.{part}", "must be a list of names")
+    kept = {part: found.get(part, {}) for part in ("channels", "key_heads")}
+    for part, widths in kept.items():
+        if not isinstance(widths, dict) or not all(map(_is_count, widths.values())):
+            _refuse(f"{key}.{part}", "must map names to positive numbers")
+    return Structure(frozenset(named["absent"]), scanless=frozenset(named["scanless"]), **kept)
 
 
 def _packed(found: Any, key: str) -> PackedWeight:
