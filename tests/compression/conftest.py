@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -173,3 +173,98 @@ def make_context(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., "Con
         return Context(tmp_path_factory.mktemp("step"), Quiet(), seed)
 
     return make
+
+
+DECODER: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 128,
+    "max_position_embeddings": 256,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 1,
+    "tie_word_embeddings": False,
+}
+_MAMBA_2 = {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8, "mamba_n_groups": 1}
+DECODERS: dict[str, dict[str, Any]] = {
+    "llama": {"attention_bias": True, "mlp_bias": True},
+    "mistral": {"sliding_window": 8},
+    "qwen2": {},
+    "qwen3": {"head_dim": 16},
+    "gemma2": {"head_dim": 16, "sliding_window": 8, "query_pre_attn_scalar": 16},
+    "gemma3_text": {
+        "head_dim": 16,
+        "sliding_window": 8,
+        "layer_types": [
+            "sliding_attention",
+            "sliding_attention",
+            "full_attention",
+            "sliding_attention",
+        ],
+    },
+    "mamba": {"state_size": 8},
+    "falcon_mamba": {"state_size": 8},
+    "mamba2": {"state_size": 8, "num_heads": 4, "head_dim": 16, "n_groups": 1, "chunk_size": 16},
+    "nemotron_h": {
+        "layers_block_type": [
+            "linear_attention",
+            "full_attention",
+            "mlp",
+            "linear_attention",
+            "full_attention",
+            "mlp",
+        ],
+        "num_hidden_layers": 6,
+        "head_dim": 8,
+        "mamba_num_heads": 4,
+        "mamba_head_dim": 16,
+        "ssm_state_size": 8,
+        "n_groups": 1,
+        "chunk_size": 16,
+    },
+    "bamba": {"attn_layer_indices": [1, 2], **_MAMBA_2, "mamba_chunk_size": 16},
+    "jamba": {
+        "attn_layer_period": 2,
+        "attn_layer_offset": 1,
+        "num_experts": 1,
+        "mamba_d_state": 8,
+        "mamba_dt_rank": 4,
+        "use_mamba_kernels": False,
+    },
+    "falcon_h1": {"head_dim": 8, "mamba_d_ssm": 64, **_MAMBA_2, "mamba_chunk_size": 16},
+}
+_NO_ATTENTION = ("intermediate_size", "num_attention_heads", "num_key_value_heads")
+
+
+@pytest.fixture(scope="session")
+def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes a small random fp32 decoder of a family, once; never write to it."""
+    made: dict[str, Path] = {}
+
+    def make(family: str) -> Path:
+        if family not in made:
+            made[family] = tmp_path_factory.mktemp(family)
+            save_decoder(made[family], family)
+        return made[family]
+
+    return make
+
+
+def save_decoder(folder: Path, family: str) -> None:
+    """Saves a random model whose norms and biases all differ."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    values = DECODER | DECODERS[family]
+    if family in ("mamba", "mamba2", "falcon_mamba"):
+        values = {k: v for k, v in values.items() if k not in _NO_ATTENTION}
+    config = AutoConfig.for_model(family, **values)
+    with torch.random.fork_rng():
+        torch.manual_seed(11)
+        model = AutoModelForCausalLM.from_config(config)
+        for parameter in model.parameters():
+            parameter.data.add_(torch.randn_like(parameter) * 0.05)
+    model.save_pretrained(folder)
