@@ -26,6 +26,7 @@ from pressmark.compression.measuring import Meter
 from pressmark.compression.progress import StepLog
 from pressmark.compression.step import Context, Evidence, Inputs, Output, Produced, Progress, Step
 from pressmark.compression.tensors import TensorFiles, require_finite
+from pressmark.compression.workspace import discard
 from pressmark.registry.folders import list_files
 from pressmark.registry.ids import utc_now
 from pressmark.registry.occurrences import Costs
@@ -65,9 +66,18 @@ class Execution(Generic[Result]):
 
 
 def execute(
-    step: Step, inputs: Inputs, workdir: Path, conditions: Conditions, progress: Progress
+    step: Step,
+    inputs: Inputs,
+    workdir: Path,
+    conditions: Conditions,
+    progress: Progress,
+    unfinished: Path | None = None,
 ) -> Execution[Output]:
-    """Runs `step.apply` in an empty folder; never raises what the step raises."""
+    """Runs `step.apply` in an empty folder; never raises what the step raises.
+
+    What an earlier attempt at the very same step left in `unfinished` may be taken over; the folder
+    is removed when the step succeeds.
+    """
 
     def call(context: Context) -> Output:
         before = _states(inputs.folders)
@@ -79,7 +89,10 @@ def execute(
                 raise CompressionError(f"step {step.name} changed its input '{role}'")
         return output
 
-    return _conduct(call, workdir, conditions, progress)
+    done = _conduct(call, workdir, conditions, progress, unfinished)
+    if unfinished is not None and done.result is not None:
+        discard(unfinished)
+    return done
 
 
 def examine(
@@ -102,13 +115,17 @@ def examine(
 
 
 def _conduct(
-    call: Callable[[Context], Result], workdir: Path, conditions: Conditions, progress: Progress
+    call: Callable[[Context], Result],
+    workdir: Path,
+    conditions: Conditions,
+    progress: Progress,
+    unfinished: Path | None = None,
 ) -> Execution[Result]:
     result: Result | None = None
     failure: BaseException | None = None
     workdir.mkdir(parents=True)
     with StepLog(workdir / "log.txt", progress) as log, _conditions(conditions):
-        context = Context(workdir, log, conditions.seed, conditions.threads)
+        context = Context(workdir, log, conditions.seed, conditions.threads, unfinished)
         started_at = utc_now()
         with Meter() as meter:
             try:

@@ -45,7 +45,13 @@ from pressmark.compression.recording import Job, Made, Recorder, describe_error,
 from pressmark.compression.results import Forecast, Outcome, RunResult
 from pressmark.compression.reuse import continued_runs, find_reusable, key_of
 from pressmark.compression.step import Inputs, Output, Produced, Progress
-from pressmark.compression.workspace import discard, run_state, uninterrupted, working_folder
+from pressmark.compression.workspace import (
+    discard,
+    run_state,
+    unfinished,
+    uninterrupted,
+    working_folder,
+)
 from pressmark.ontology.terms import PM
 from pressmark.registry.errors import NotFoundError, PressmarkError
 from pressmark.registry.facts import short_id
@@ -306,7 +312,8 @@ class _Session:
         runner, step = self.runner, job.plan.step
         inputs = self._inputs(job)
         workdir = self.folder / f"step-{index}"
-        done = execute(step, inputs, workdir, self.conditions, runner.progress)
+        left = unfinished(runner.registry, f"{job.key}-{self.conditions.threads}")
+        done = execute(step, inputs, workdir, self.conditions, runner.progress, left)
         with uninterrupted():
             made = runner.recorder.finish_step(job, done)
         if isinstance(done.error, KeyboardInterrupt):

@@ -204,18 +204,28 @@ class Context:
         progress: Where to report.
         seed: The run's seed; torch, numpy and `random` are already seeded with it.
         threads: How many threads torch and the kernels use.
+        unfinished: What an earlier attempt at the very same step left to go on from; None where
+            nothing may be taken over.
     """
 
     workdir: Path
     progress: Progress
     seed: int = 0
     threads: int = 1
+    unfinished: Path | None = None
 
     @property
     def output(self) -> Path:
         """The folder that becomes the artifact; every file left in it is kept."""
         folder = self.workdir / "output"
         folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def resumable(self) -> Path:
+        """A folder for what a broken-off step can go on from, small and written safely."""
+        folder = self.unfinished or self.scratch
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @property

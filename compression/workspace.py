@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ from pressmark.registry.registry import Registry
 RunState = Literal["running", "interrupted", "succeeded", "failed", "aborted"]
 
 FOLDER: Final = "runs"
+UNFINISHED: Final = "unfinished"
+_MONTH: Final = 30 * 24 * 3600.0
 _LOCK: Final = "lock"
 _GATE: Final = "runs.lock"
 _GATE_SECONDS: Final = 60.0
@@ -91,6 +94,19 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if asked:
         raise KeyboardInterrupt
+
+
+def unfinished(registry: Registry, key: str) -> Path:
+    """Where a step leaves what it can go on from, by the digest of all that it depends on.
+
+    What nobody went on with for a month is removed.
+    """
+    folder = registry.root / UNFINISHED
+    oldest = time.time() - _MONTH
+    for left in folder.iterdir() if folder.exists() else ():
+        if left.name != key and left.stat().st_mtime < oldest:
+            discard(left)
+    return folder / key
 
 
 def run_state(registry: Registry, run: NamedNode) -> RunState:
