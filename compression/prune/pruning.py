@@ -74,7 +74,7 @@ class Pruning(Step):
             InvalidInputError: A weight's columns do not divide into the pattern's runs.
             ModelFileError: A weight holds NaN or infinity.
         """
-        if not base.plan.is_empty:
+        if base.plan.packed:
             raise CompressionError(
                 f"{base.folder.name} is quantized, and codes are not pruned",
                 "prune first, then quantize: exact zeros stay exact zeros",
