@@ -13,6 +13,7 @@ import platform
 import re
 import secrets
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -111,9 +112,14 @@ def describe(threads: int) -> Description:
     )
 
 
-@cache
 def libraries() -> tuple[str, ...]:
-    """Name and version of each library that can change a result, sorted; as first asked for."""
+    """Name and version of each library that can change a result, sorted; read once a path."""
+    return _libraries(tuple(sys.path))
+
+
+@cache
+def _libraries(path: tuple[str, ...]) -> tuple[str, ...]:
+    del path  # what is installed depends on it
     found = {name: number for name in LIBRARIES if (number := _version(name))}
     for point in entry_points(group=STEP_GROUP):
         if point.dist is not None:

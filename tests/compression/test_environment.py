@@ -1,6 +1,5 @@
 import hashlib
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,15 +33,7 @@ def test_the_description_is_the_same_each_time_and_depends_on_the_threads() -> N
     assert describe(2).iri != describe(3).iri
 
 
-@pytest.fixture
-def forgetful() -> Iterator[None]:
-    """The environment is read anew before and after, as by new processes."""
-    environment.libraries.cache_clear()
-    yield
-    environment.libraries.cache_clear()
-
-
-@pytest.mark.usefixtures("example_steps", "forgetful")
+@pytest.mark.usefixtures("example_steps")
 def test_distributions_that_offer_steps_belong_to_the_environment() -> None:
     assert "pressmark-example 1.0" in values(PM.libraryVersion)
     assert environment.step_distribution("example/append") == "pressmark-example 1.0"
