@@ -53,14 +53,9 @@ def without(layer: nn.Module, branches: Iterable[Branch]) -> nn.Module:
     for branch in branches:
         layer = replaced(layer, branch.module, Absent(branch.kind))
         for norm in branch.norms:
-            if serves_alone(layer, branch, norm):
+            if _has(layer, norm):
                 layer = replaced(layer, norm, nn.Identity())
     return layer
-
-
-def serves_alone(layer: nn.Module, branch: Branch, norm: str) -> bool:
-    """Whether nothing else in the layer reads what a norm gives."""
-    return norm in branch.norms and _has(layer, norm)
 
 
 def _has(layer: nn.Module, name: str) -> bool:
